@@ -1,0 +1,74 @@
+"""The only module that makes random numbers: one stream per image.
+
+A stream is a hash of a counter (SplitMix64's mixing function, applied twice), so a draw is arithmetic on a tensor: all
+images at once, on the device, the same numbers on every device. What an image is dealt depends on (seed, name, image id)
+and on how much was drawn before, never on batch mates, batch size, shard or order.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+GOLDEN = 0x9E3779B97F4A7C15
+MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+
+
+class Rng:
+    """Random numbers for a batch of images. `name` keeps the streams of two methods or metrics apart."""
+
+    def __init__(self, seed: int, name: str, ids: Sequence[str], device: torch.device | str = "cpu"):
+        self.seed, self.name, self.ids = seed, name, list(ids)
+        digests = [hashlib.sha256(f"{seed}/{name}/{i}".encode()).digest() for i in ids]
+        keys = [[_signed(int.from_bytes(d[:8])), _signed(int.from_bytes(d[8:16]))] for d in digests]
+        self.keys = torch.tensor(keys, dtype=torch.int64, device=device).reshape(len(self.ids), 2)
+        self.drawn = 0
+
+    def uniform(self, *shape: int) -> Tensor:
+        """float32 [B, *shape], evenly spread over the open interval (0, 1), 2^23 levels."""
+        return ((self._bits(shape) >> 41 & 0x7FFFFF) + 0.5) * 2.0**-23
+
+    def normal(self, *shape: int) -> Tensor:
+        """float32 [B, *shape], standard normal."""
+        return torch.special.ndtri(self.uniform(*shape))
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """int64 [B, *shape], each of 0 … high − 1 equally likely (to 1 part in 2^63 / high)."""
+        return (self._bits(shape) & 0x7FFFFFFFFFFFFFFF) % high
+
+    def of_the_run(self) -> "Rng":
+        """The one stream that all images of a run share, for what is drawn once per run (a list of classes, say)."""
+        return Rng(self.seed, f"{self.name}/run", [""], self.keys.device)
+
+    def for_images(self, index: Tensor) -> "Rng":
+        """The streams of some of the images (an index may repeat), as far as they have been drawn."""
+        part = Rng(self.seed, self.name, [], self.keys.device)
+        part.ids, part.keys, part.drawn = [self.ids[i] for i in index.tolist()], self.keys[index], self.drawn
+        return part
+
+    def _bits(self, shape: Sequence[int]) -> Tensor:
+        """64 random bits a value. Counters run on from draw to draw."""
+        count = 1
+        for n in shape:
+            count *= n
+        counter = torch.arange(self.drawn + 1, self.drawn + 1 + count, dtype=torch.int64, device=self.keys.device)
+        self.drawn += count
+        first, second = self.keys[:, :1], self.keys[:, 1:]  # [B, 1]
+        return _mix(_mix(first + counter * _signed(GOLDEN)) ^ second).view(len(self.keys), *shape)
+
+
+def _mix(z: Tensor) -> Tensor:
+    """SplitMix64's finaliser; int64 multiplication wraps, `_shift` keeps the sign bit from spreading."""
+    for shift, factor in MIX:
+        z = (z ^ _shift(z, shift)) * _signed(factor)
+    return z ^ _shift(z, 31)
+
+
+def _shift(z: Tensor, by: int) -> Tensor:
+    return (z >> by) & ((1 << (64 - by)) - 1)
+
+
+def _signed(word: int) -> int:
+    """The int64 with these 64 bits."""
+    return word - (1 << 64) if word >> 63 else word

@@ -1,0 +1,1 @@
+"""Attribution methods: one file each, one pure function each."""
