@@ -1,0 +1,105 @@
+"""The row store: one hive-partitioned parquet dataset, written so that a crash loses at most the batch in hand.
+
+A process writes files of its own, each first under a hidden name and then renamed, so a reader sees whole files only.
+Each file carries, beside its columns, the fingerprints of its images: a row counts as done only as long as the image
+is still the one it was made from.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("image_id", pa.string()),
+        ("label", pa.int64()),
+        ("prediction", pa.int64()),
+        ("target", pa.int64()),  # the class that was explained and scored
+        ("confidence", pa.float64()),  # largest softmax probability of the clean image
+        ("status", pa.string()),  # ok | failed
+        ("error", pa.string()),
+        ("seconds_attribution", pa.float64()),  # of the batch, divided by its images
+        ("seconds_metric", pa.float64()),  # likewise; passes that metrics share count for the first of them
+        ("forward_passes", pa.float64()),  # of the attribution
+        ("backward_passes", pa.float64()),
+        ("completeness_gap", pa.float64()),  # sum of the map minus what theory promises, where it promises something
+        ("insertion", pa.float64()),
+        ("deletion", pa.float64()),
+        ("score", pa.float64()),  # of metrics with one value
+        ("insertion_curve", pa.list_(pa.float32())),
+        ("deletion_curve", pa.list_(pa.float32())),
+    ]
+)
+FINGERPRINTS = b"heatproof.fingerprints"
+ROWS_A_FILE = 1000
+
+
+class Rows:
+    """The rows of one run: one model, one method, one metric on one data source."""
+
+    def __init__(self, results: Path, cell: dict[str, str], run_id: str):
+        self.folder = results / "rows" / "/".join(f"{k}={cell[k]}" for k in ("data", "model", "method", "metric"))
+        self.run_id = run_id
+        self._file, self._rows, self._fingerprints = self._new_file(), [], {}
+
+    def done(self) -> dict[str, str]:
+        """image id -> fingerprint of the image it was made from, for every row that is not a failure."""
+        done = {}
+        for file in self._files():
+            ok = pq.read_table(file, columns=["image_id"], filters=pc.field("status") == "ok", partitioning=None)
+            fingerprints = self._fingerprints_of(file)
+            done |= {i: fingerprints.get(i, "") for i in ok["image_id"].to_pylist()}
+        return done
+
+    def forget(self, ids: Collection[str]) -> None:
+        """Take out the rows of these images, and failures, which are to be tried again."""
+        for file in self._files():
+            table = pq.read_table(file, partitioning=None)
+            keep = pc.and_(
+                pc.invert(pc.is_in(table["image_id"], pa.array(list(ids), pa.string()))), pc.equal(table["status"], "ok")
+            )
+            kept = table.filter(keep)
+            if len(kept) == len(table):
+                continue
+            if len(kept) == 0:
+                file.unlink()
+            else:
+                self._write(file, kept.replace_schema_metadata(table.schema.metadata))
+
+    def add(self, rows: Iterable[dict], fingerprints: dict[str, str]) -> None:
+        """Rows of one batch, safe on disk when this returns."""
+        if len(self._rows) >= ROWS_A_FILE:
+            self._file, self._rows, self._fingerprints = self._new_file(), [], {}
+        self._rows += [{"run_id": self.run_id, **row} for row in rows]
+        self._fingerprints |= fingerprints
+        metadata = {FINGERPRINTS: json.dumps(self._fingerprints).encode()}
+        self._write(self._file, pa.Table.from_pylist(self._rows, SCHEMA.with_metadata(metadata)))
+
+    def read(self) -> pa.Table:
+        """All rows of this run."""
+        tables = [pq.read_table(file, partitioning=None).replace_schema_metadata(None) for file in self._files()]
+        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{self.run_id}-*.parquet"))
+
+    def _new_file(self) -> Path:
+        return self.folder / f"{self.run_id}-{uuid.uuid4().hex[:12]}.parquet"
+
+    @staticmethod
+    def _fingerprints_of(file: Path) -> dict[str, str]:
+        return json.loads((pq.read_schema(file).metadata or {}).get(FINGERPRINTS, b"{}"))
+
+    @staticmethod
+    def _write(file: Path, table: pa.Table) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        hidden = file.with_name(f".{file.name}.{os.getpid()}")
+        pq.write_table(table, hidden)
+        os.replace(hidden, file)

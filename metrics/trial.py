@@ -1,0 +1,75 @@
+"""One batch of maps on trial, and what its metrics share.
+
+Metrics that play the same game (order, baseline, step) read different things off the same frames, and every game begins
+or ends with the clean image and with the baseline: each is passed through the network once.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from bench.rng import Rng
+from bench.types import Images, Masks, Targets
+from metrics.baselines import baseline_image
+from metrics.orders import reveal_index
+
+Readings = dict[str, Tensor]  # what is read off the network: readout -> [B], or [B, S] along a curve
+
+
+class Trial:
+    """Maps of a batch of images, all of one method. Nothing here mixes images."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Images,
+        target: Targets,
+        attribution: Images,
+        *,
+        ids: Sequence[str],
+        seed: int,
+        colour: Callable[[], Tensor],
+        mask: Masks | None = None,
+    ):
+        """colour: gives the network's confusion colour, [3], when a metric asks for it.  mask: where the object is."""
+        self.model, self.x, self.target, self.attribution = model, x, target, attribution
+        self.ids, self.seed, self.mask = ids, seed, mask
+        # Each is worked out once, when the first metric asks.
+        self.baseline = cache(lambda name: baseline_image(name, x, colour))
+        self.clean = cache(lambda: self.read(x))
+        self.blank = cache(lambda name: self.read(self.baseline(name)))
+        self.play = cache(self._play)
+
+    def rng(self, name: str) -> Rng:
+        """A metric's own streams: the same perturbations for every method."""
+        return Rng(self.seed, name, self.ids, self.x.device)
+
+    @torch.inference_mode()
+    def read(self, images: Images) -> Readings:
+        """One forward pass, and all that can be read off it. kl is KL(uniform || p) in nats."""
+        log_p = self.model(images).log_softmax(dim=1)
+        return {
+            "probability": log_p.gather(1, self.target[:, None]).squeeze(1).exp(),
+            "kl": -math.log(log_p.shape[1]) - log_p.mean(dim=1),
+        }
+
+    @torch.inference_mode()
+    def _play(self, order: str, baseline: str, step: int) -> tuple[Readings, Readings]:
+        """Insertion and deletion, frame by frame: readout -> [B, S + 1], both ends included."""
+        tau, steps = reveal_index(self.attribution, order, step)
+        x, blank = self.x, self.baseline(baseline)
+        insertion, deletion = [self.blank(baseline)], [self.clean()]
+        for i in range(1, steps):
+            touched = tau < i
+            insertion.append(self.read(torch.where(touched, x, blank)))
+            deletion.append(self.read(torch.where(touched, blank, x)))
+        insertion.append(self.clean())
+        deletion.append(self.blank(baseline))
+        return _curves(insertion), _curves(deletion)
+
+
+def _curves(frames: list[Readings]) -> Readings:
+    return {readout: torch.stack([frame[readout] for frame in frames], dim=1) for readout in frames[0]}
