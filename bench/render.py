@@ -1,0 +1,129 @@
+"""Numbers to tables that people read: Markdown and LaTeX from the same grids of cells."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+TITLES = {"insertion": "Insertion ↑", "deletion": "Deletion ↓", "gap": "GAP ↑", "score": "Score"}
+SIGN = {"insertion": 1, "deletion": -1, "gap": 1}  # higher or lower is better; a lone score does not say
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of a table; the best of its column is bold."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table: its metric and confidence, its data and model, the names of its columns, its rows."""
+
+    metric: str
+    title: str
+    header: list[str]
+    rows: list[list[Cell]]
+
+
+def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float) -> list[Grid]:
+    """A grid per metric, confidence, data and model; a row per method.
+
+    labels: {run_id: what tells it from another run of the same cell}. A confidence split of a metric is left out where
+    it holds neither a measured nor a published value for any model; "all images" never is.
+    """
+    words = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
+    found = []
+    for (metric, confidence), family in numbers.groupby(["metric", "confidence"], sort=False):
+        if confidence == "all" or family[["mean", "published"]].notna().any(axis=None):
+            for (data, model), part in family.groupby(["data", "model"], sort=False):
+                title = f"{model} · {metric} · {words[confidence]} · {data}"
+                found.append(_grid(part, metric, title, labels))
+    return found
+
+
+def markdown(grid: Grid) -> str:
+    """A heading and a table."""
+    lines = ["| " + " | ".join(grid.header) + " |", "| --- |" + " ---: |" * (len(grid.header) - 1)]
+    for row in grid.rows:
+        lines.append("| " + " | ".join(f"**{cell.text}**" if cell.bold else cell.text for cell in row) + " |")
+    return f"## {grid.title}\n\n" + "\n".join(lines) + "\n"
+
+
+def latex(grid: Grid) -> str:
+    """A table environment; needs \\usepackage{booktabs} and nothing else."""
+    lines = [" & ".join(_escape(name) for name in grid.header) + r" \\", r"\midrule"]
+    for row in grid.rows:
+        texts = (rf"\textbf{{{_escape(cell.text)}}}" if cell.bold else _escape(cell.text) for cell in row)
+        lines.append(" & ".join(texts) + r" \\")
+    columns = "l" + "r" * (len(grid.header) - 1)
+    return "\n".join([
+        r"\begin{table}\centering\scriptsize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{_escape(grid.title)}}}",
+        rf"\makebox[\linewidth][c]{{\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\end{table}",
+        "",
+    ])  # fmt: skip
+
+
+def _grid(part: pd.DataFrame, metric: str, title: str, labels: dict[str, str]) -> Grid:
+    """Per quantity a measured column and, where the paper has a value for any method, its value and the difference."""
+    shown = list(dict.fromkeys(part["quantity"]))
+    printed = {q: part.loc[part["quantity"] == q, "published"].notna().any() for q in shown}
+    header = ["Method"]
+    for quantity in shown:
+        header += [TITLES[quantity], "published", "Δ"] if printed[quantity] else [TITLES[quantity]]
+    best = {q: _best(part.loc[part["quantity"] == q, "mean"], q) for q in shown}
+    rows = []
+    for (method, run_id), lines in part.groupby(["method", "run_id"], sort=False, dropna=False):
+        label = labels.get(run_id)
+        row = [Cell(f"{method} ({label})" if label else method)]
+        for quantity, line in zip(shown, lines.to_dict("records"), strict=True):
+            row.append(Cell(_measured(line), bold=line["mean"] == best[quantity]))
+            if printed[quantity]:
+                row += [Cell(_text(line["published"])), Cell(_number(line["difference"], "+"))]
+        rows.append([*row, Cell(_count(lines.iloc[0]))])
+    return Grid(metric, title, [*header, "n"], rows)
+
+
+def _best(means: pd.Series, quantity: str) -> float | None:
+    """The best mean, if there is a choice."""
+    if quantity not in SIGN or means.count() < 2:
+        return None
+    return means.max() if SIGN[quantity] > 0 else means.min()
+
+
+def _measured(line: dict) -> str:
+    """mean ± half the interval."""
+    if pd.isna(line["run_id"]):
+        return "not run"
+    half = (line["ci_high"] - line["ci_low"]) / 2
+    return _number(line["mean"]) + ("" if pd.isna(half) else f" ± {half:.4f}")
+
+
+def _count(line: pd.Series) -> str:
+    return f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else "")
+
+
+def _number(value: float, sign: str = "-") -> str:
+    return NOTHING if pd.isna(value) else f"{value:{sign}.4f}"
+
+
+def _text(value: str | None) -> str:
+    return NOTHING if pd.isna(value) else value
+
+
+def _escape(text: str) -> str:
+    """LaTeX's special characters, and the few others that our tables use."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {c: "\\" + c for c in "_%&#${}"}
+    special |= {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$", "–": "--", "·": r"$\cdot$"}
+    special |= {"<": "$<$", ">": "$>$", "≥": r"$\geq$", "≤": r"$\leq$"}
+    pattern = "|".join(map(re.escape, special)) + r"|(?<![\w.])-(?=\d)"  # a minus sign, not a hyphen
+    return re.sub(pattern, lambda match: special.get(match[0], "$-$"), text)

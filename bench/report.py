@@ -1,0 +1,162 @@
+"""Rows to tables: `python -m bench.report experiment=la_table1`. Reads what runs have left; computes nothing anew.
+
+    python -m bench.report experiment=NAME [KEY=VALUE ...]   one table of a paper, every cell beside the published value
+    python -m bench.report [KEY=VALUE ...]                   everything that has rows
+
+Writes <results>/report/NAME.md, .csv and .tex (NAME is `summary` if there is no experiment) and prints the Markdown.
+KEY=VALUE as for bench.run: paths.results=DIR, data=imagenet, compute.precision=tf32, report.threshold=0.8 and so on.
+A cell of a table shows the run whose settings are those of the experiment; a cell without one says "not run".
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from bench import published, records, render, tables
+from bench.config import load
+from bench.errors import UserError
+
+COLUMNS = ["experiment", *tables.PARTITIONS, "confidence", "quantity", "mean", "ci_low", "ci_high", "n", "failed"]
+COLUMNS += ["published", "difference", "run_id", "published_source"]
+LOCAL = ("paths.", "data.root", "hydra")  # overrides that say where things lie, not what they are
+
+
+@dataclass
+class Report:
+    """What the three files are written from."""
+
+    name: str
+    title: str
+    numbers: pd.DataFrame  # columns COLUMNS
+    facts: list[str] = field(default_factory=list)  # lines above the tables
+    notes: list[str] = field(default_factory=list)  # lines below them
+    labels: dict[str, str] = field(default_factory=dict)  # {run_id: what tells it from others of its cell}
+    threshold: float = 0.70
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status."""
+    if {"--help", "-h"} & set(arguments):
+        print(__doc__)
+        return 0
+    try:
+        report, folder = make(arguments)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    paths = write(report, folder)
+    print(paths[0].read_text())
+    print(*paths, sep="\n")
+    return 0
+
+
+def make(overrides: list[str]) -> tuple[Report, Path]:
+    """The report and the folder it belongs in."""
+    cfg = load(overrides).cfg
+    results, experiment = Path(cfg.paths.results), cfg.get("experiment")
+    rows, runs = tables.load_rows(results), tables.load_runs(results)
+    if rows.empty:
+        wanted = " ".join(["python -m bench.run -m" if experiment else "python -m bench.run", *overrides])
+        raise UserError(f"No rows in {results / 'rows'}. Make some: {wanted}")
+    report = of_experiment(cfg, overrides, rows, runs) if experiment else of_everything(cfg, rows, runs)
+    command = " ".join(["python -m bench.report", *(o for o in overrides if not o.startswith(LOCAL))])
+    report.threshold = cfg.report.threshold
+    report.facts += records.provenance(report.numbers, runs)
+    report.facts += [
+        f"Low confidence: largest softmax probability below {report.threshold:.2f}; high: from there on.",
+        f"Mean over images ± half of its 95 % bootstrap interval ({cfg.report.bootstrap} resamples; both ends are in "
+        "the CSV). Δ: measured minus published. Bold: the best of a column.",
+        f"Made again by `{command}`.",
+    ]
+    return report, results / "report"
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """NAME.md, NAME.csv and NAME.tex; the paths, in this order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    grids = render.grids(report.numbers, report.labels, report.threshold)
+    parts = [f"# {report.title}\n", "".join(f"- {fact}\n" for fact in report.facts)]
+    parts += [render.markdown(grid) for grid in grids]
+    if report.notes:
+        parts.append("## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(report.notes, 1)))
+    comments = [f"% {line}\n" for line in [report.title, r"needs \usepackage{booktabs}", *report.facts, *report.notes]]
+    contents = {
+        "md": "\n".join(parts),
+        "csv": report.numbers[COLUMNS].to_csv(index=False, float_format="%.6g", lineterminator="\n"),
+        "tex": "".join(comments) + "\n" + "\n".join(render.latex(grid) for grid in grids),
+    }
+    paths = [folder / f"{report.name}.{ending}" for ending in contents]
+    for path, text in zip(paths, contents.values(), strict=True):
+        path.write_text(text)
+    return paths
+
+
+def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
+    """A table of a paper: every model, method and metric that it names, run or not."""
+    plan, cells, notes = cfg.experiment, [], []
+    metrics = f"metric=[{','.join(plan.metrics)}]"
+    scored = rows[rows["status"] == "ok"].groupby("run_id").size()
+    for model in plan.models:
+        for method in plan.methods:
+            composed = load([*overrides, f"model={model}", f"method={method}", metrics])
+            for metric in plan.metrics:
+                names = composed.names | {"model": model, "method": method, "metric": metric}
+                matching = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
+                matching.sort(key=lambda i: (-scored.get(i, 0), i))
+                if len(matching) > 1:
+                    notes.append(records.several(matching, runs, scored))
+                cells.append(names | {"run_id": matching[0] if matching else None})
+    numbers = _numbers(cfg, cells, rows).assign(experiment=plan.name)
+    renamed = plan.get("published") or {}
+    numbers = published.beside(numbers, plan.paper, plan.table, renamed)
+    notes += [f"`{ours}` is set beside the published row `{theirs}`." for ours, theirs in renamed.items()]
+    notes += _missing(numbers) + _unequal(numbers)
+    if numbers["published"].notna().any():
+        notes.append("What is known to be inconsistent in the published tables: `results/published/README.md`.")
+    return Report(plan.name, plan.title, numbers, [f"Paper: {plan.paper}, table {plan.table}."], notes)
+
+
+def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
+    """All rows there are; runs of the same cell side by side."""
+    cells = rows[[*tables.PARTITIONS, "run_id"]].drop_duplicates().sort_values([*tables.PARTITIONS, "run_id"])
+    labels = {}
+    for _, part in cells.groupby(tables.PARTITIONS):
+        if len(part) > 1:
+            labels |= records.labels({i: runs.get(i, {}) for i in part["run_id"]})
+    numbers = _numbers(cfg, cells.to_dict("records"), rows)
+    numbers = numbers.assign(experiment=None, published=None, difference=float("nan"), published_source=None)
+    return Report("summary", "Everything that has rows", numbers, notes=_unequal(numbers), labels=labels)
+
+
+def _numbers(cfg: DictConfig, cells: list[dict], rows: pd.DataFrame) -> pd.DataFrame:
+    """Each cell's means and intervals. A metric without any rows is taken for a pair unless papers print it as one."""
+    kinds = {metric: tables.quantities(part) for metric, part in rows.groupby("metric")}
+    kinds = {metric: ("score",) for metric in published.SCORES} | kinds
+    cells = [cell | {"quantities": kinds.get(cell["metric"], tables.PAIR)} for cell in cells]
+    return tables.measure(rows, pd.DataFrame(cells), cfg.report.threshold, cfg.report.bootstrap)
+
+
+def _missing(numbers: pd.DataFrame) -> list[str]:
+    """How to run the first of the cells that have no rows."""
+    cells = numbers.drop_duplicates(tables.PARTITIONS)
+    gone = cells[cells["run_id"].isna()]
+    if gone.empty:
+        return []
+    first = gone.iloc[0]
+    command = f"python -m bench.run data={first.data} model={first.model} method={first.method} metric=[{first.metric}]"
+    return [f"{len(gone)} of {len(cells)} cells have not been run under these settings. The first: `{command}`"]
+
+
+def _unequal(numbers: pd.DataFrame) -> list[str]:
+    """Methods that were scored on different numbers of images are not strictly comparable."""
+    measured = numbers[(numbers["confidence"] == "all") & (numbers["n"] > 0)]
+    differs = measured.groupby(["data", "model", "metric"])["n"].nunique() > 1
+    where = ", ".join(" · ".join(key) for key in differs.index[differs])
+    return [f"n differs between methods, so they were not scored on the same images: {where}."] if where else []
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,108 @@
+"""Rows to numbers: means over images, their bootstrap intervals, the confidence split."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import yaml
+
+PARTITIONS = ["data", "model", "method", "metric"]
+SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]  # all that a table needs
+PAIR = ("insertion", "deletion", "gap")
+CONFIDENCES = ("all", "low", "high")
+RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
+
+
+def load_rows(results: Path) -> pd.DataFrame:
+    """The scalars of every row, failed images too, one row per (run_id, image_id), in an order of their own.
+
+    Of rows that two processes wrote for the same image one is kept, a scored one if there is one.
+    """
+    folder = results / "rows"
+    if not folder.is_dir():
+        return pd.DataFrame(columns=SCALARS + PARTITIONS)
+    rows = _dataset(folder).to_table(columns=SCALARS + PARTITIONS).to_pandas()
+    rows = rows.sort_values(["run_id", "image_id", "status", "insertion", "deletion", "score"], kind="stable")
+    rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")  # "ok" sorts after "failed"
+    return rows.reset_index(drop=True)
+
+
+def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of scored images: {image_id: (insertion [S], deletion [S])}, read without the rest of the run."""
+    wanted = (pc.field("run_id") == run_id) & pc.field("image_id").isin(image_ids) & (pc.field("status") == "ok")
+    columns = ["image_id", "insertion_curve", "deletion_curve"]
+    found = _dataset(results / "rows").to_table(columns=columns, filter=wanted).to_pandas()
+    return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
+
+
+def load_runs(results: Path) -> dict[str, dict]:
+    """{run_id: its record}, in the order of the run ids."""
+    records = [yaml.safe_load(path.read_text()) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
+    return {record["run_id"]: record for record in records}
+
+
+def quantities(rows: pd.DataFrame) -> tuple[str, ...]:
+    """What a metric's rows hold: one score, or insertion, deletion and their gap."""
+    return ("score",) if rows["score"].notna().any() else PAIR
+
+
+def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: int) -> pd.DataFrame:
+    """One line per cell, confidence and quantity: mean, ci_low, ci_high, n, failed.
+
+    cells: columns data, model, method, metric, run_id (null: not run) and quantities (a tuple of names).
+    """
+    lines, by_run = [], dict(list(rows.groupby("run_id")))
+    for cell in cells.to_dict("records"):
+        part = by_run.get(cell["run_id"], rows[:0])
+        wanted = cell.pop("quantities")
+        for confidence in CONFIDENCES:
+            for numbers in _summary(_split(part, confidence, threshold), wanted, draws):
+                lines.append(cell | {"confidence": confidence} | numbers)
+    return pd.DataFrame(lines)
+
+
+def interval(values: np.ndarray, draws: int) -> np.ndarray:
+    """95 % bootstrap percentile interval of a mean over images. values [n, Q] -> [2, Q]; NaN if n < 2.
+
+    The resampling depends on n alone, so columns, and methods with the same images, are resampled together.
+    """
+    n, columns = values.shape
+    if n < 2:
+        return np.full((2, columns), np.nan)
+    random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
+    means, chunk = np.empty((draws, columns)), max(1, RESAMPLED_AT_ONCE // n)
+    for start in range(0, draws, chunk):
+        picked = random.integers(n, size=(min(chunk, draws - start), n), dtype=np.int32)
+        for column in range(columns):
+            means[start : start + chunk, column] = values[:, column].take(picked).mean(axis=1)
+    return np.percentile(means, [2.5, 97.5], axis=0)
+
+
+def _split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:
+    """low: below the threshold; high: at it or above. An image that failed before it was classified is only in all."""
+    if confidence == "all":
+        return rows
+    return rows[rows["confidence"] < threshold] if confidence == "low" else rows[rows["confidence"] >= threshold]
+
+
+def _summary(rows: pd.DataFrame, wanted: tuple[str, ...], draws: int) -> list[dict]:
+    """One dict per quantity; failed images are counted, not averaged."""
+    ok = rows[rows["status"] == "ok"].sort_values("image_id")
+    ok = ok.assign(gap=ok["insertion"] - ok["deletion"])
+    values = ok[list(wanted)].to_numpy(dtype=float)  # [n, Q]
+    low, high = interval(values, draws)
+    means = values.mean(axis=0) if len(values) else np.full(len(wanted), np.nan)
+    counts = {"n": len(ok), "failed": len(rows) - len(ok)}
+    return [
+        {"quantity": name, "mean": mean, "ci_low": a, "ci_high": b, **counts}
+        for name, mean, a, b in zip(wanted, means, low, high, strict=True)
+    ]
+
+
+def _dataset(folder: Path) -> ds.Dataset:
+    """The partition columns as strings, whatever they look like."""
+    keys = ds.partitioning(pa.schema([(key, pa.string()) for key in PARTITIONS]), flavor="hive")
+    return ds.dataset(folder, format="parquet", partitioning=keys)

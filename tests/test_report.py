@@ -1,0 +1,169 @@
+"""Rows to files: the right run in each cell, nothing dropped, the same bytes again."""
+
+import csv
+
+import pandas as pd
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from bench import PROTOCOL, render, report
+from bench.config import load
+
+PLAN = {
+    "name": "toy_table1",
+    "title": "Toy table",
+    "paper": "la",
+    "table": 1,
+    "models": ["resnet50"],
+    "methods": ["sm", "ig"],
+    "metrics": ["unified"],
+    "published": {"sm": "fast_ig"},
+}
+
+
+@pytest.fixture(autouse=True)
+def experiment(monkeypatch):
+    """experiment=toy is PLAN; all else is composed as ever."""
+
+    def compose(overrides):
+        composed = load([o for o in overrides if o != "experiment=toy"])
+        if "experiment=toy" in overrides:
+            OmegaConf.update(composed.cfg, "experiment", PLAN, force_add=True)
+        return composed
+
+    monkeypatch.setattr(report, "load", compose)
+
+
+def run(results, run_id, method, scores, *, overrides=(), device="cpu", created="2026-01-02T03:04:05", failed=0):
+    """What a run leaves behind: its record and a row per image with (insertion, deletion), or one score."""
+    names = ["model=resnet50", "data=synthetic", f"method={method}", "metric=[unified]"]
+    composed = load([*names, *overrides])
+    config = {key: OmegaConf.to_container(composed.cfg[key], resolve=True) for key in ("method", "compute", "run")}
+    config["metric"] = OmegaConf.to_container(composed.cfg.metric.unified, resolve=True)
+    cell = {"data": "synthetic", "model": "resnet50", "method": method, "metric": "unified"}
+    record = {
+        "run_id": run_id,
+        "cell": cell,
+        "config": config,
+        "versions": {"heatproof": "0.1.0", "protocol": PROTOCOL},
+        "git": {"commit": "c0ffee", "dirty": False},
+        "device": {"type": device, "name": device},
+        "weights": {"sha256": "ab" * 32},
+        "created": created,
+    }
+    (results / "runs").mkdir(parents=True, exist_ok=True)
+    (results / "runs" / f"{run_id}.yaml").write_text(yaml.safe_dump(record))
+    rows = [(f"{i:03}", "ok", a, b) for i, (a, b) in enumerate(scores)]
+    rows += [(f"f{i}", "failed", None, None) for i in range(failed)]
+    table = pd.DataFrame(rows, columns=["image_id", "status", "insertion", "deletion"])
+    table = table.assign(run_id=run_id, confidence=0.9, score=None)
+    table = table.astype(dict.fromkeys(["insertion", "deletion", "score"], float))
+    folder = results / "rows" / "/".join(f"{key}={value}" for key, value in cell.items())
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(folder / f"part-{run_id}.parquet")
+
+
+def make(results, *overrides):
+    """{(method, confidence, quantity): line of the CSV} and the three files' texts."""
+    made, folder = report.make(["data=synthetic", f"paths.results={results}", "report.bootstrap=200", *overrides])
+    markdown, table, latex = report.write(made, folder)
+    lines = list(csv.DictReader(table.open()))
+    return {(x["method"], x["confidence"], x["quantity"]): x for x in lines}, markdown.read_text(), latex.read_text()
+
+
+def test_cell_holds_the_mean_the_published_value_and_their_difference(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1), (0.4, 0.1)])
+    lines, markdown, _ = make(tmp_path, "experiment=toy")
+    line = lines["sm", "all", "insertion"]
+    assert (float(line["mean"]), line["n"], line["published"]) == (0.3, "2", "0.03165")
+    assert float(line["difference"]) == pytest.approx(0.3 - 0.03165)
+    assert (line["run_id"], line["published_source"]) == ("a1", "la_table1.csv")
+    assert "| sm | 0.3000 ± 0.1000 | 0.03165 | +0.2684 |" in markdown
+    assert "`sm` is set beside the published row `fast_ig`" in markdown
+
+
+def test_cells_without_rows_are_shown_with_the_command_that_makes_them(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1)])
+    lines, markdown, _ = make(tmp_path, "experiment=toy")
+    assert (lines["ig", "all", "gap"]["mean"], lines["ig", "all", "gap"]["n"]) == ("", "0")
+    assert "| ig | not run | 0.05802 |" in markdown
+    assert "python -m bench.run data=synthetic model=resnet50 method=ig metric=[unified]" in markdown
+
+
+def test_failed_images_are_shown(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1)], failed=3)
+    lines, markdown, _ = make(tmp_path, "experiment=toy")
+    assert lines["sm", "all", "insertion"]["failed"] == "3"
+    assert "| 1 (+ 3 failed) |" in markdown
+
+
+@pytest.mark.parametrize("setting", ["run.seed=1", "compute.precision=fp64", "method.steps=5", "run.target=label"])
+def test_a_run_with_other_settings_is_not_taken_for_the_experiments(tmp_path, setting):
+    run(tmp_path, "a1", "ig", [(0.2, 0.1)], overrides=[setting])
+    lines, _, _ = make(tmp_path, "experiment=toy")
+    assert lines["ig", "all", "insertion"]["run_id"] == ""
+    lines, _, _ = make(tmp_path, "experiment=toy", *(() if setting.startswith("method") else (setting,)))
+    assert (lines["ig", "all", "insertion"]["run_id"] == "a1") is not setting.startswith("method")
+
+
+def test_of_runs_on_two_devices_the_longer_is_shown_and_said_to_be(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1)])
+    run(tmp_path, "b2", "sm", [(0.6, 0.1), (0.6, 0.1)], device="cuda")
+    lines, markdown, _ = make(tmp_path, "experiment=toy")
+    assert (lines["sm", "all", "insertion"]["run_id"], lines["sm", "all", "insertion"]["mean"]) == ("b2", "0.6")
+    assert "b2 (device=cuda, n = 2); a1 (device=cpu, n = 1)" in markdown
+
+
+def test_best_is_bold_in_the_metrics_own_direction(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1)])
+    run(tmp_path, "b2", "ig", [(0.5, 0.3)])
+    _, markdown, latex = make(tmp_path)
+    assert "| sm | 0.2000 | **0.1000** | 0.1000 | 1 |" in markdown
+    assert "| ig | **0.5000** | 0.3000 | **0.2000** | 1 |" in markdown
+    assert r"ig & \textbf{0.5000} & 0.3000 & \textbf{0.2000} & 1 \\" in latex
+
+
+def test_summary_tells_runs_of_one_cell_apart_by_their_settings(tmp_path):
+    run(tmp_path, "a1", "ig", [(0.2, 0.1)], overrides=["method.steps=5"])
+    run(tmp_path, "b2", "ig", [(0.5, 0.3)], overrides=["method.steps=7"])
+    _, markdown, _ = make(tmp_path)
+    assert "| ig (steps=5) | 0.2000 |" in markdown
+    assert "| ig (steps=7) | **0.5000** |" in markdown
+
+
+def test_the_same_rows_make_the_same_bytes(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1), (0.4, 0.2), (0.9, 0.1)])
+    first = make(tmp_path, "experiment=toy")
+    assert make(tmp_path, "experiment=toy") == first
+    assert str(tmp_path) not in "".join(first[1:])  # nor does it say where they lie
+
+
+def test_latex_escapes_what_latex_would_read():
+    grid = render.Grid(
+        "m", "la_release · 95 % < 1 & $x$", ["Method", "GAP ↑"], [[render.Cell("a_b", True), render.Cell("-0.5 ± 0.1")]]
+    )
+    text = render.latex(grid)
+    assert r"\caption{la\_release $\cdot$ 95 \% $<$ 1 \& \$x\$}" in text
+    assert r"\textbf{a\_b} & $-$0.5 $\pm$ 0.1 \\" in text
+    assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
+    assert text.isascii()
+
+
+def test_without_rows_it_says_what_makes_some(tmp_path, capsys):
+    assert report.main([f"paths.results={tmp_path}", "method=sm"]) == 1
+    said = capsys.readouterr()
+    assert "python -m bench.run" in said.err and "method=sm" in said.err
+    assert not said.out
+
+
+def test_main_prints_the_table_and_where_it_is(tmp_path, capsys):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1)])
+    assert report.main([f"paths.results={tmp_path}"]) == 0
+    said = capsys.readouterr().out
+    assert "| sm | 0.2000 |" in said and str(tmp_path / "report" / "summary.tex") in said
+
+
+def test_help(capsys):
+    assert report.main(["--help"]) == 0
+    assert "python -m bench.report experiment=NAME" in capsys.readouterr().out
