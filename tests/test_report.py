@@ -68,7 +68,7 @@ def make(results, *overrides):
     """{(method, confidence, quantity): line of the CSV} and the three files' texts."""
     made, folder = report.make(["data=synthetic", f"paths.results={results}", "report.bootstrap=200", *overrides])
     markdown, table, latex = report.write(made, folder)
-    lines = list(csv.DictReader(table.open()))
+    lines = list(csv.DictReader(table.read_text().splitlines()))
     return {(x["method"], x["confidence"], x["quantity"]): x for x in lines}, markdown.read_text(), latex.read_text()
 
 
