@@ -71,7 +71,7 @@ class Source(Protocol):
 def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tuple[Source, list[str]]:
     """The source that `cfg` (the run's `data`) describes, and the ids that it selects from it.
 
-    First `ids` (a list) or `subset` (a text file, one id a line), then `sample` (n at random), then `limit` (the first n).
+    First `ids` (a list) or `subset` (a text file, one id a line), then `sample` (n at random), then `limit` (first n).
     """
     settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)
     settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do

@@ -1,8 +1,9 @@
-"""Pictures on disk: a folder of one's own, scikit-image's photographs, the images that the LA paper's authors released."""
+"""Pictures on disk: a folder of one's own, scikit-image's photographs, the images that LA's authors released."""
 
 import csv
 import hashlib
 import io
+import pickle
 import re
 import struct
 import zlib
@@ -28,7 +29,7 @@ UNREADABLE = (  # what Pillow raises, depending on the format and on where the f
 class ImageFiles:
     """One file an image. The sources below only find files and labels.
 
-    upright: turn a picture as its EXIF orientation says. Right for one's own photographs; ImageNet's evaluation ignores it.
+    upright: turn a picture as its EXIF orientation says. Right for one's own; ImageNet's evaluation ignores it.
     crop: False for pictures that are already cut to the network's input.
     """
 
@@ -69,14 +70,14 @@ def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
 
 
 def photos(labels: dict[str, int | None], preprocessing: Preprocessing) -> ImageFiles:
-    """Photographs that lie inside scikit-image's wheel. labels: photograph to ImageNet class, or null where none is certain."""
+    """Photographs inside scikit-image's wheel. labels: photograph to ImageNet class, null where none is certain."""
     package = find_spec("skimage")
     if package is None:
-        raise UserError('data=photos takes its pictures from scikit-image, which is missing: pip install "heatproof[demo]"')
+        raise UserError('data=photos needs scikit-image: pip install "heatproof[demo]"')
     base = Path(package.origin).parent / "data"
     paths = {f.stem: f for f in base.iterdir() if f.suffix in SUFFIXES and f.stem in labels}
     if missing := sorted(labels.keys() - paths.keys()):
-        raise UserError(f"this version of scikit-image lacks {', '.join(missing)} in {base}: pip install -U scikit-image")
+        raise UserError(f"{base} lacks {', '.join(missing)}: pip install -U scikit-image")
     return ImageFiles(paths, {id: k for id, k in labels.items() if k is not None}, preprocessing)
 
 
@@ -90,10 +91,20 @@ def la_release(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
     tables = [f for f in (base / "label_batch.pt", base / "data" / "label_batch.pt") if f.is_file()]
     if not tables:
         raise UserError(f"data.root={root} has neither label_batch.pt nor data/label_batch.pt; expected {origin}")
-    labels = torch.load(tables[0], weights_only=True).tolist()
+    labels = _label_batch(tables[0])
     if strangers := [id for id in paths if not (id.isdecimal() and int(id) < len(labels))]:
         raise UserError(f"{paths[strangers[0]]} has no label: {tables[0]} numbers images from 0 to {len(labels) - 1}")
     return ImageFiles(paths, {id: labels[int(id)] for id in paths}, preprocessing, crop=False)
+
+
+def _label_batch(table: Path) -> list[int]:
+    try:
+        labels = torch.load(table, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"{table} cannot be read as a tensor of labels; fetch it again") from error
+    if not isinstance(labels, torch.Tensor) or labels.ndim != 1 or labels.is_floating_point():
+        raise UserError(f"{table}: expected class indices, one an image, as an integer tensor")
+    return labels.tolist()
 
 
 def read_bytes(path: Path) -> bytes:
@@ -136,7 +147,8 @@ def read_labels(table: Path, names: dict[str, str]) -> dict[str, int]:
         rows = csv.DictReader(text)
         key = next((k for k in ("file", "id") if k in (rows.fieldnames or [])), None)
         if key is None or "label" not in rows.fieldnames:
-            raise UserError(f"{table}, line 1: expected columns file,label or id,label; got {','.join(rows.fieldnames or [])}")
+            got = ",".join(rows.fieldnames or [])
+            raise UserError(f"{table}, line 1: expected columns file,label or id,label; got {got}")
         for row in rows:
             name, label, where = row[key], row["label"], f"{table}, line {rows.line_num}"
             if label is None or None in row:

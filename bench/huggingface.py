@@ -40,7 +40,7 @@ class HuggingFace:
         else:
             self.ids = [str(value).replace("/", "__") for value in self.table[id_column]]
         if twice := duplicates(self.ids):
-            raise UserError(f"data.id_column={id_column} says {twice[0]} more than once; choose a column without repeats")
+            raise UserError(f"data.id_column={id_column} says {twice[0]} more than once; name another column")
         self.row = {id: k for k, id in enumerate(self.ids)}
 
     def fingerprint(self, id: str) -> str:
@@ -67,7 +67,7 @@ class HuggingFace:
 
 def _open(path: str | None, root: str | None, split: str, name: str | None) -> Any:
     if (path is None) == (root is None):
-        raise UserError("data=hf needs data.path=… (a data set of the hub) or data.root=… (parquet on disk), and not both")
+        raise UserError("data=hf needs either data.path=… (a data set of the hub) or data.root=… (parquet files)")
     try:
         import datasets
     except ImportError as error:

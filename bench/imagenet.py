@@ -9,7 +9,7 @@ from bench.errors import UserError
 from bench.files import SUFFIXES, ImageFiles, by_id, directory
 from bench.preprocessing import Preprocessing
 
-WNIDS = Path(__file__).with_name("imagenet_wnids.txt").read_text().split()  # sorted; a class's index is its line, from 0
+WNIDS = Path(__file__).with_name("imagenet_wnids.txt").read_text().split()  # sorted; the place is the class index
 DEVKIT = "ILSVRC2012_devkit_t12"
 
 
@@ -48,7 +48,7 @@ def flat_labels(ids: list[str], devkit: Path, index: dict[str, int]) -> dict[str
     for id in ids:
         number = re.fullmatch(r"ILSVRC2012_val_(\d{8})", id)
         if number is None or not 1 <= int(number[1]) <= len(truth):
-            raise UserError(f"{id} is no validation image: expected ILSVRC2012_val_00000001 … {len(truth):08d} in data.root")
+            raise UserError(f"{id} in data.root has no label: expected ILSVRC2012_val_00000001 … {len(truth):08d}")
         labels[id] = index[wnid[int(truth[int(number[1]) - 1])]]
     return labels
 
@@ -61,7 +61,7 @@ def _find_devkit(base: Path, devkit: str | None) -> Path:
             return place
     raise UserError(
         f"images right under data.root need the development kit for their labels; no data/{needed[0]} and "
-        f"data/{needed[1]} in {' or '.join(map(str, places))}: give data.devkit=…, or sort the images into class folders"
+        f"data/{needed[1]} in {' or '.join(map(str, places))}: give data.devkit=…, or sort images into class folders"
     )
 
 

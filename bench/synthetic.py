@@ -1,8 +1,8 @@
 """Ten shapes on textured grounds, drawn by formula: images with labels and masks that need no download.
 
 A scene is made of functions of the plane, [-1, 1] on either axis: a ground (colour, slope, clouds, stripes), loose ends
-strewn over it (sticks and dots, which belong to no class), and one shape of its own colour and texture, anywhere, at any
-angle and of varying size. Sizes are fractions of the image, so every resolution shows the same kind of scene.
+strewn over it (sticks and dots, which belong to no class), and one shape of its own colour and texture, anywhere, at
+any angle and of varying size. Sizes are fractions of the image, so every resolution shows the same kind of scene.
 """
 
 import hashlib
@@ -75,11 +75,11 @@ def turned(x: Tensor, y: Tensor, angle: float) -> tuple[Tensor, Tensor]:
 
 
 def colours(rng: Rng) -> tuple[Tensor, Tensor]:
-    """The ground's and the shape's, [3, 1, 1] each: the first of eight that stands off from the ground."""
-    palette = 0.1 + 0.8 * rng.uniform(9, 3)[0]
-    ground, candidates = palette[0], palette[1:]
-    gap = (candidates - ground).norm(dim=1)
-    return ground[:, None, None], candidates[(gap > 0.4).float().argmax() if gap.max() > 0.4 else gap.argmax(), :, None, None]
+    """The ground's and the shape's, [3, 1, 1] each: of eight, the first that stands off, else the farthest."""
+    ground, *candidates = (0.1 + 0.8 * rng.uniform(9, 3, 1, 1)[0]).unbind()
+    gaps = [(colour - ground).norm().item() for colour in candidates]
+    k = next((k for k, gap in enumerate(gaps) if gap > 0.4), gaps.index(max(gaps)))
+    return ground, candidates[k]
 
 
 def textured(rng: Rng, colour: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -91,9 +91,8 @@ def textured(rng: Rng, colour: Tensor, x: Tensor, y: Tensor) -> Tensor:
     slope = turned(x, y, 2 * math.pi * slant)[0]
     across = turned(x, y, 2 * math.pi * angle)[0]
     stripes = torch.sin(across * (8 + 22 * period) + 2 * math.pi * phase)
-    return (
-        colour + 0.4 * strength[0] * tint[0] * slope + 0.45 * strength[1] * clouds + 0.4 * strength[2] * tint[1] * stripes
-    )
+    image = colour + 0.4 * strength[0] * tint[0] * slope
+    return image + 0.45 * strength[1] * clouds + 0.4 * strength[2] * tint[1] * stripes
 
 
 def loose_ends(rng: Rng, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
