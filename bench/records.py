@@ -1,6 +1,5 @@
 """Records of runs: which one is what a configuration would run, and in what several differ."""
 
-import json
 from collections.abc import Iterator
 
 import pandas as pd
@@ -8,28 +7,26 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench import PROTOCOL
 
-IMAGES = ("root", "ids", "subset", "sample", "limit")  # which images of a source: the same run all the same
+PLACES = {"model": ("weights",), "data": ("root", "n", "ids", "subset", "sample", "limit")}  # the same run all the same
 
 
 def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:
-    """Whether this run is what the configuration would run: same names, method, metric, seed, target, precision and
-    protocol. Device and weights may differ.
-    """
-    metric = names["metric"]
-    if record["cell"] != names or record["versions"]["protocol"] != PROTOCOL:
+    """Whether this run is what the configuration would run; device and weights may differ."""
+    if record["cell"] != names or str(record["versions"]["protocol"]) != str(PROTOCOL):
         return False
-    ran = record["config"]
-    return all((
-        _same(ran["method"], cfg.method),
-        _same(ran["metric"], cfg.metric[metric]),
-        ran["run"]["seed"] == cfg.run.seed,
-        ran["run"]["target"] == cfg.run.target,
-        ran["compute"]["precision"] == cfg.compute.precision,
-    ))  # fmt: skip
+    wanted = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in record["config"]}
+    wanted["metric"] = wanted["metric"][names["metric"]]
+    return _settings(record["config"]) == _settings(wanted)
 
 
-def _same(ran: dict, wanted: DictConfig) -> bool:
-    return json.dumps(ran, sort_keys=True) == json.dumps(OmegaConf.to_container(wanted, resolve=True), sort_keys=True)
+def _settings(config: dict) -> dict[str, dict]:
+    """What of a configuration can change a number."""
+    settings = {group: dict(config.get(group, {})) for group in ("model", "data", "method", "metric")}
+    for group, keys in PLACES.items():
+        settings[group] = {key: value for key, value in settings[group].items() if key not in keys}
+    settings["run"] = {key: config["run"][key] for key in ("seed", "target")}
+    settings["compute"] = {"precision": config["compute"]["precision"]}
+    return settings
 
 
 def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
@@ -47,12 +44,13 @@ def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
         return ", ".join(sorted(values))
 
     dirty = " (with uncommitted changes)" if any(record["git"]["dirty"] for record in used) else ""
+    newest = max(str(part["created"]) for record in used for part in (record, *record.get("continued", [])))
     most = numbers.loc[numbers["confidence"] == "all", "n"].max()
     return [
         f"Data: {', '.join(dict.fromkeys(numbers['data']))}; up to {most} images a cell.",
         f"Settings: precision {every('config', 'compute', 'precision')}, seed {every('config', 'run', 'seed')}, "
         f"target {every('config', 'run', 'target')}, device {every('device', 'name')}.",
-        f"Newest run: {max(str(record['created']) for record in used)}; Heatproof {every('versions', 'heatproof')}, "
+        f"Newest run: {newest}; Heatproof {every('versions', 'heatproof')}, "
         f"protocol {every('versions', 'protocol')}, commit {every('git', 'commit')}{dirty}.",
     ]
 
@@ -79,17 +77,12 @@ def labels(records: dict[str, dict]) -> dict[str, str]:
 
 
 def _identity(record: dict) -> dict[str, str]:
-    """What can change a number, flat: {"method.steps": "5", …, "device.type": "cpu"}."""
-    config = record.get("config", {})
-    parts = {key: config.get(key, {}) for key in ("method", "metric", "model")}
-    parts["model"] = {k: v for k, v in parts["model"].items() if k != "weights"}  # a local path; the digest says more
-    parts["data"] = {k: v for k, v in config.get("data", {}).items() if k not in IMAGES}
-    parts["run"] = {k: v for k, v in config.get("run", {}).items() if k in ("seed", "target")}
-    parts["compute"] = {k: v for k, v in config.get("compute", {}).items() if k == "precision"}
-    device = record.get("device") or {}
-    parts["device"] = {"device": device.get("name") or device.get("type")}
-    parts["weights"] = {"weights": str((record.get("weights") or {}).get("sha256"))[:8]}
-    parts["versions"] = {"protocol": record.get("versions", {}).get("protocol")}
+    """All that can change a number, flat: {"method.steps": "5", …, "device": "cpu"}."""
+    parts = _settings(record["config"]) if record else {}
+    device, weights = record.get("device") or {}, record.get("weights") or {}
+    parts["device"] = device.get("name") or device.get("type")
+    parts["weights"] = str(weights.get("digest"))[:8]
+    parts["protocol"] = record.get("versions", {}).get("protocol")
     return dict(_flat(parts, ""))
 
 

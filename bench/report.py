@@ -103,7 +103,7 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         for method in plan.methods:
             composed = load([*overrides, f"model={model}", f"method={method}", metrics])
             for metric in plan.metrics:
-                names = composed.names | {"model": model, "method": method, "metric": metric}
+                names = composed.names | {"metric": metric}
                 matching = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
                 matching.sort(key=lambda i: (-scored.get(i, 0), i))
                 if len(matching) > 1:

@@ -39,17 +39,18 @@ def run(results, run_id, method, scores, *, overrides=(), device="cpu", created=
     """What a run leaves behind: its record and a row per image with (insertion, deletion), or one score."""
     names = ["model=resnet50", "data=synthetic", f"method={method}", "metric=[unified]"]
     composed = load([*names, *overrides])
-    config = {key: OmegaConf.to_container(composed.cfg[key], resolve=True) for key in ("method", "compute", "run")}
+    groups = ("model", "data", "method", "compute", "run")
+    config = {group: OmegaConf.to_container(composed.cfg[group], resolve=True) for group in groups}
     config["metric"] = OmegaConf.to_container(composed.cfg.metric.unified, resolve=True)
     cell = {"data": "synthetic", "model": "resnet50", "method": method, "metric": "unified"}
     record = {
         "run_id": run_id,
         "cell": cell,
         "config": config,
-        "versions": {"heatproof": "0.1.0", "protocol": PROTOCOL},
+        "versions": {"heatproof": "0.1.0", "protocol": str(PROTOCOL)},
         "git": {"commit": "c0ffee", "dirty": False},
         "device": {"type": device, "name": device},
-        "weights": {"sha256": "ab" * 32},
+        "weights": {"digest": "ab" * 32},
         "created": created,
     }
     (results / "runs").mkdir(parents=True, exist_ok=True)
@@ -98,13 +99,20 @@ def test_failed_images_are_shown(tmp_path):
     assert "| 1 (+ 3 failed) |" in markdown
 
 
-@pytest.mark.parametrize("setting", ["run.seed=1", "compute.precision=fp64", "method.steps=5", "run.target=label"])
+@pytest.mark.parametrize("setting", ["run.seed=1", "compute.precision=fp64", "run.target=label", "model.size=96"])
 def test_a_run_with_other_settings_is_not_taken_for_the_experiments(tmp_path, setting):
     run(tmp_path, "a1", "ig", [(0.2, 0.1)], overrides=[setting])
     lines, _, _ = make(tmp_path, "experiment=toy")
     assert lines["ig", "all", "insertion"]["run_id"] == ""
-    lines, _, _ = make(tmp_path, "experiment=toy", *(() if setting.startswith("method") else (setting,)))
-    assert (lines["ig", "all", "insertion"]["run_id"] == "a1") is not setting.startswith("method")
+    lines, _, _ = make(tmp_path, "experiment=toy", setting)
+    assert lines["ig", "all", "insertion"]["run_id"] == "a1"
+
+
+@pytest.mark.parametrize("setting", ["method.steps=5", "metric.unified.step=6720"])
+def test_nor_is_one_with_other_hyperparameters(tmp_path, setting):
+    run(tmp_path, "a1", "ig", [(0.2, 0.1)], overrides=[setting])
+    lines, _, _ = make(tmp_path, "experiment=toy")
+    assert lines["ig", "all", "insertion"]["run_id"] == ""
 
 
 def test_of_runs_on_two_devices_the_longer_is_shown_and_said_to_be(tmp_path):
@@ -167,3 +175,15 @@ def test_main_prints_the_table_and_where_it_is(tmp_path, capsys):
 def test_help(capsys):
     assert report.main(["--help"]) == 0
     assert "python -m bench.report experiment=NAME" in capsys.readouterr().out
+
+
+def test_the_same_run_on_more_images_or_from_another_place_is_the_same_run(tmp_path):
+    run(
+        tmp_path,
+        "a1",
+        "sm",
+        [(0.2, 0.1)],
+        overrides=["data.limit=5", "model.weights=/elsewhere/w.pth", "run.shard=1/2"],
+    )
+    lines, _, _ = make(tmp_path, "experiment=toy")
+    assert lines["sm", "all", "insertion"]["run_id"] == "a1"
