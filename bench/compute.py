@@ -33,6 +33,14 @@ class Compute:
     def device_name(self) -> str:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor()
 
+    def place(self, x: torch.Tensor) -> torch.Tensor:
+        """Images where the network works, in its precision and memory layout."""
+        return x.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+
+    def workers_for(self, images: int) -> int:
+        """Starting processes for a handful of images takes longer than reading them."""
+        return self.workers if images > 4 * self.batch_size else 0
+
     def synchronise(self) -> None:
         """Wait until the device has done what it was given: a clock read before that shows nothing."""
         if self.device.type == "cuda":

@@ -24,6 +24,7 @@ class Config:
 
     cfg: DictConfig
     names: dict[str, str]  # {"model": "resnet50", "method": "la", "data": "imagenet"}
+    overrides: list[str]  # the command line
 
 
 def load(overrides: list[str]) -> Config:
@@ -34,7 +35,7 @@ def load(overrides: list[str]) -> Config:
             cfg = compose("config", list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(str(error)) from error
-    return Config(cfg, chosen(cfg, cfg.hydra.runtime.choices))
+    return Config(cfg, chosen(cfg, cfg.hydra.runtime.choices), list(overrides))
 
 
 def chosen(cfg: DictConfig, choices: DictConfig) -> dict[str, str]:

@@ -59,13 +59,10 @@ class Rows:
         return done
 
     def forget(self, ids: Collection[str]) -> None:
-        """Take out the rows of these images, and failures, which are to be tried again."""
+        """Take out what is there of these images, failures for instance, before they are tried again."""
         for file in self._files():
             table = pq.read_table(file, partitioning=None)
-            keep = pc.and_(
-                pc.invert(pc.is_in(table["image_id"], pa.array(list(ids), pa.string()))), pc.equal(table["status"], "ok")
-            )
-            kept = table.filter(keep)
+            kept = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(list(ids), pa.string()))))
             if len(kept) == len(table):
                 continue
             if len(kept) == 0:

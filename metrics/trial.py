@@ -60,6 +60,7 @@ class Trial:
     def _play(self, order: str, baseline: str, step: int) -> tuple[Readings, Readings]:
         """Insertion and deletion, frame by frame: readout -> [B, S + 1], both ends included."""
         tau, steps = reveal_index(self.attribution, order, step)
+        tau = tau.contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
         x, blank = self.x, self.baseline(baseline)
         insertion, deletion = [self.blank(baseline)], [self.clean()]
         for i in range(1, steps):

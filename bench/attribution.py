@@ -1,0 +1,48 @@
+"""Runs the method on a batch, times it, counts its passes and checks what it returned."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from bench.cell import Cell
+from bench.rng import Rng
+from bench.timing import Clock
+from bench.types import Images, Targets
+from methods.notes import listening
+
+
+def explain(cell: Cell, x: Images, target: Targets, ids: list[str], n: int) -> tuple[Images, list[dict]]:
+    """The maps, and for each of the first n images what its row says of the attribution.
+
+    A map that is not finite is a failed row, never a score: it is set to zero here so that it can stay in the batch.
+    """
+    network = cell.network
+    before = network.forward_passes, network.backward_passes
+    with Clock(cell.compute) as clock, listening() as notes:
+        maps = cell.method(network, x, target, Rng(cell.seed, cell.method_name, ids, x.device)).detach()
+    if maps.shape != x.shape:
+        raise ValueError(
+            f"{cell.config.cfg.method._target_} returned {tuple(maps.shape)}; expected the input's shape {tuple(x.shape)}"
+        )
+    finite = maps.isfinite().flatten(1).all(dim=1).tolist()
+    same_for_all = {
+        "seconds_attribution": clock.seconds / n,
+        "forward_passes": (network.forward_passes - before[0]) / len(x),
+        "backward_passes": (network.backward_passes - before[1]) / len(x),
+    }
+    notes = {name: values.tolist() if isinstance(values, Tensor) else values for name, values in notes.items()}
+    facts = []
+    for i in range(n):
+        fact = same_for_all | {name: values[i] for name, values in notes.items()}
+        fact["error"] = fact.get("error") or (None if finite[i] else "the map holds NaN or infinity")
+        facts.append(fact | {"status": "failed" if fact["error"] else "ok"})
+    return maps.nan_to_num(0, 0, 0), facts
+
+
+def save(cell: Cell, ids: list[str], maps: Images) -> None:
+    """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W]."""
+    folder = Path(cell.results) / "attributions" / cell.attribution_id
+    folder.mkdir(parents=True, exist_ok=True)
+    for image, array in zip(ids, maps.float().cpu().contiguous().numpy(), strict=False):
+        np.save(folder / f"{image}.npy", array)

@@ -1,0 +1,226 @@
+"""One cell of the benchmark, opened: a network, a method, metrics and images, and the identity of what they make."""
+
+import datetime
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+
+import bench
+from bench import compute
+from bench.config import ROOT, Config
+from bench.data import Source, open_source
+from bench.errors import UserError
+from bench.models import Network
+from bench.rng import Rng
+from bench.rows import Rows
+from metrics import confusion
+
+RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
+NOT_IDENTITY = ("weights",), ("root", "n", "ids", "subset", "sample", "limit")  # of model and data: where and how many
+
+
+@dataclass
+class Cell:
+    """Everything the loop needs, built from a configuration."""
+
+    config: Config
+    network: Network
+    weights: str  # sha256 of what the network learnt
+    compute: compute.Compute
+    source: Source
+    ids: list[str]  # the images of this process: selected, and of its shard
+    method: Callable
+    metrics: dict[str, Callable]
+    results: Path
+
+    @property
+    def seed(self) -> int:
+        return self.config.cfg.run.seed
+
+    @property
+    def method_name(self) -> str:
+        return self.config.names["method"]
+
+    def identity(self, metric: str | None) -> dict:
+        """All that can change a number, and nothing else: not where files lie, how many images, what batch size."""
+        cfg = {group: OmegaConf.to_container(self.config.cfg[group], resolve=True) for group in ("model", "data", "method", "metric")}
+        model_keys, data_keys = NOT_IDENTITY
+        return {
+            "protocol": bench.PROTOCOL,
+            "model": {k: v for k, v in cfg["model"].items() if k not in model_keys} | {"digest": self.weights},
+            "data": {k: v for k, v in cfg["data"].items() if k not in data_keys} | {"name": self.config.names["data"]},
+            "method": cfg["method"],
+            "metric": cfg["metric"][metric] if metric else None,
+            "precision": self.config.cfg.compute.precision,
+            "device": self.compute.device.type,
+            "seed": self.seed,
+            "target": self.config.cfg.run.target,
+        }
+
+    def run_id(self, metric: str) -> str:
+        return _digest(self.identity(metric))
+
+    @property
+    def attribution_id(self) -> str:
+        """Of the maps, whatever metrics they are scored by."""
+        return _digest(self.identity(None))
+
+    def rows(self, metric: str) -> Rows:
+        return Rows(self.results, {**self.config.names, "metric": metric}, self.run_id(metric))
+
+    @functools.cached_property
+    def colour(self) -> dict:
+        """The network's confusion colour: published with the weights, or searched once per network and seed."""
+        if self.network.confusion is not None:
+            return {"colour": list(self.network.confusion), "source": "conf/model"}
+        size, device, dtype = self.network.preprocessing.size, self.compute.device, self.compute.dtype
+        key = [self.weights, size, device.type, str(dtype), self.seed, bench.PROTOCOL]
+        file = self.results / "confusion" / f"{_digest(key)}.yaml"
+        if not file.exists():
+            print("Searching the network's confusion colour: 6400 forward and backward passes, once.", file=sys.stderr)
+            found = confusion.search(self.network, Rng(self.seed, "confusion", [""], device), size)
+            _write_yaml(file, {"weights": self.weights, **vars(found), "colour": list(found.colour)})
+        return yaml.safe_load(file.read_text())
+
+    def colour_tensor(self) -> torch.Tensor:
+        return torch.tensor(self.colour["colour"])
+
+    def record(self, metric: str) -> None:
+        """The recipe beside the rows: <results>/runs/<run_id>.yaml. A run continued elsewhere keeps both histories."""
+        cfg = OmegaConf.to_container(self.config.cfg, resolve=True)
+        file = self.results / "runs" / f"{self.run_id(metric)}.yaml"
+        session = {
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "command": " ".join(["python -m bench.run", *self.config.overrides]),
+            "git": _git(),
+            "versions": _versions(),
+            "device": {
+                "type": self.compute.device.type,
+                "name": self.compute.device_name,
+                "batch_size": self.compute.batch_size,
+                "threads": torch.get_num_threads(),
+            },
+        }
+        record = {
+            "run_id": self.run_id(metric),
+            "attribution_id": self.attribution_id,
+            "cell": {**self.config.names, "metric": metric},
+            "config": {group: cfg[group] for group in ("model", "method", "data", "compute", "run")}
+            | {"metric": cfg["metric"][metric]},
+            "preprocessing": vars(self.network.preprocessing),
+            "weights": {"digest": self.weights, **_file(self.network.weights_file)},
+            **session,
+            "data": {"images": len(self.source.ids)},
+            "continued": [],
+        }
+        if file.exists():
+            record = yaml.safe_load(file.read_text())
+            record["continued"] = [*record.get("continued", []), session]
+        _write_yaml(file, record)
+
+
+def open_cell(config: Config) -> Cell:
+    """Build everything that `config` names, and say in one sentence what is wrong with it."""
+    cfg = config.cfg
+    network = build(cfg.model, "model")
+    weights = network.digest()
+    settings, network = compute.prepare(cfg.compute, network)
+    source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
+    if cfg.run.target not in ("prediction", "label"):
+        raise UserError(f"run.target={cfg.run.target}: expected prediction or label.")
+    return Cell(
+        config=config,
+        network=network,
+        weights=weights,
+        compute=settings,
+        source=source,
+        ids=shard(ids, cfg.run.shard),
+        method=build(cfg.method, "method"),
+        metrics={name: build(metric, f"metric.{name}") for name, metric in cfg.metric.items()},
+        results=Path(cfg.paths.results),
+    )
+
+
+def build(cfg: DictConfig, where: str):
+    """Instantiate a `_target_`; a missing key or a value that does not fit is the user's to mend."""
+    try:
+        return instantiate(cfg)
+    except MissingMandatoryValue as error:
+        key = error.full_key or where
+        raise UserError(f"{key} must be given: {key}=….") from None
+    except InstantiationException as error:
+        cause = error.__cause__
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(error.__cause__, TypeError):
+            raise UserError(f"{where}: {error.__cause__}") from error
+        raise
+
+
+def shard(ids: list[str], part: str) -> list[str]:
+    """The i-th of n disjoint parts, i from 0: every n-th image, so that parts take equally long."""
+    try:
+        i, n = (int(number) for number in str(part).split("/"))
+    except ValueError:
+        i, n = -1, 0
+    if not 0 <= i < n:
+        raise UserError(f"run.shard={part}: expected i/n with 0 <= i < n, for example 0/4.")
+    return ids[i::n]
+
+
+def _digest(identity: object) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _file(file: Path | None) -> dict:
+    if file is None:
+        return {"file": None, "sha256": None}
+    return {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+
+
+def _versions() -> dict[str, str]:
+    versions = {"heatproof": bench.__version__, "protocol": str(bench.PROTOCOL), "python": sys.version.split()[0]}
+    return versions | {name: _version(name) for name in RECORDED}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@functools.cache
+def _git() -> dict:
+    """The commit of this code, if it is a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}
+
+
+def _write_yaml(file: Path, content: dict) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    hidden = file.with_name(f".{file.name}.{os.getpid()}")
+    hidden.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    os.replace(hidden, file)

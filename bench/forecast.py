@@ -1,0 +1,93 @@
+"""What a run will cost, said before it starts: passes from a dry run, seconds from two passes of the network."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bench.cell import Cell
+from bench.models import Network
+from bench.rng import Rng
+from metrics.trial import Trial
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Passes an image, and the seconds that a batch of them takes."""
+
+    forward: int  # of the method
+    backward: int
+    scoring: int
+    seconds_a_batch: float
+
+    def line(self, images: int, batch_size: int) -> str:
+        batches = -(-images // batch_size)
+        return (
+            f"{images} images, each {self.forward} forward and {self.backward} backward passes of the method (at most) "
+            f"and {self.scoring} of scoring, {batch_size} images a pass: about {duration(batches * self.seconds_a_batch)}."
+        )
+
+
+def forecast(cell: Cell, metrics: list[str]) -> Forecast:
+    """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
+    stub = Stub(cell.network)
+    x, target = torch.zeros(1, 3, *[cell.network.preprocessing.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
+    cell_method = cell.method(stub, x, target, Rng(0, "forecast", ["image"]))
+    forward, backward = stub.forward_passes, stub.backward_passes
+    trial = Trial(stub, x, target, cell_method, ids=["image"], seed=0, colour=lambda: torch.zeros(3))
+    for name in metrics:
+        cell.metrics[name](trial)
+    scoring = stub.forward_passes - forward
+    one_forward, one_backward = _seconds(cell)
+    seconds = (forward + scoring) * one_forward + backward * one_backward
+    return Forecast(forward, backward, scoring, seconds)
+
+
+class Stub(Network):
+    """A network of no cost that has made up its mind, so that methods which stop early do not."""
+
+    def __init__(self, of: Network):
+        super().__init__(
+            nn.Identity(), mean=None, std=None, preprocessing=of.preprocessing, feature_layer=None, confusion=None, weights_file=None
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.forward_passes += len(x)
+        evidence = self.net(x).mean(dim=(1, 2, 3))
+        logits = torch.stack([evidence + 50, *[evidence * k for k in range(1, 10)]], dim=1)
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)
+        return logits
+
+    def layer(self, name: str | None = None) -> nn.Module:
+        return self.net
+
+
+def _seconds(cell: Cell) -> tuple[float, float]:
+    """Of one forward and one backward pass of a batch, warm."""
+    size, compute = cell.network.preprocessing.size, cell.compute
+    x = torch.full((compute.batch_size, 3, size, size), 0.5, device=compute.device, dtype=compute.dtype)
+    spent = []
+    for _ in range(2):
+        with torch.enable_grad():
+            x.requires_grad_()
+            times = [_now(cell)]
+            value = cell.network(x).sum()
+            times.append(_now(cell))
+            torch.autograd.grad(value, x)
+            times.append(_now(cell))
+        spent = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return spent[0], spent[1]
+
+
+def _now(cell: Cell) -> float:
+    cell.compute.synchronise()
+    return time.perf_counter()
+
+
+def duration(seconds: float) -> str:
+    """'12 s', '3 min', '5.2 h'."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

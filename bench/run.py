@@ -1,0 +1,57 @@
+"""python -m bench.run method=la model=resnet50: attribute, score, store. `--help` lists all choices, -m sweeps."""
+
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from bench.cell import Cell, open_cell
+from bench.config import Config, chosen
+from bench.errors import UserError
+from bench.forecast import forecast
+from bench.runner import missing, run
+from bench.summary import summary
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def main(cfg: DictConfig) -> None:
+    hydra_cfg = HydraConfig.get()
+    config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
+    try:
+        failed = carry_out(open_cell(config))
+        if failed:
+            raise UserError(f"{failed} images failed; their rows say why. The next run tries them again.")
+    except UserError as error:
+        if hydra_cfg.mode == RunMode.MULTIRUN:  # Hydra runs the other cells first, then exits 1
+            raise CompactHydraException(f"error: {error}") from error
+        sys.exit(f"error: {error}")
+
+
+def carry_out(cell: Cell) -> int:
+    """Compute what is missing, with a forecast before and the means after. Returns the number of failed images."""
+    work = missing(cell)
+    names = cell.config.names
+    print(f"{names['method']} on {names['model']}, {names['data']}: {', '.join(cell.metrics)}", file=sys.stderr)
+    there = len(cell.ids) - len(work)
+    if not work:
+        print(f"Nothing to compute: all {there} images are there.", file=sys.stderr)
+    else:
+        lacking = sorted({metric for metrics in work.values() for metric in metrics})
+        cost = forecast(cell, lacking).line(len(work), cell.compute.batch_size)
+        print(f"{there} images are there already. To do: {cost}" if there else f"To do: {cost}", file=sys.stderr)
+        for metric in lacking:
+            cell.record(metric)
+        with tqdm(total=len(work), unit="image", smoothing=0.05) as bar:
+            for images in run(cell, work):
+                bar.update(images)
+    text, failed = summary(cell)
+    print(text)
+    return failed
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The loop: images to maps, maps to scores, scores to rows."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import torch
+
+from bench.attribution import explain, save
+from bench.cell import Cell
+from bench.data import Batch, stream
+from bench.errors import UserError
+from bench.timing import Clock
+from bench.types import Images, Targets
+from metrics.trial import Trial
+
+Work = dict[str, tuple[str, ...]]  # image id -> the metrics it lacks
+Row = dict[str, object]
+
+
+def missing(cell: Cell) -> Work:
+    """What is not there yet: the difference between what was asked for and what is done."""
+    done = {metric: cell.rows(metric).done() for metric in cell.metrics}
+    lacking = {i: tuple(m for m in done if done[m].get(i) != cell.source.fingerprint(i)) for i in cell.ids}
+    return {image: metrics for image, metrics in lacking.items() if metrics}
+
+
+def run(cell: Cell, work: Work) -> Iterator[int]:
+    """Compute and store what is missing. Yields the number of images after each batch, when it is safe on disk."""
+    stores = {metric: cell.rows(metric) for metric in cell.metrics}
+    for metric, store in stores.items():
+        store.forget([image for image, metrics in work.items() if metric in metrics])
+    for metrics, images in groupby(sorted(work, key=work.get), key=work.get):
+        for batch in stream(cell.source, list(images), cell.compute.batch_size, cell.compute.workers_for(len(work))):
+            rows = judge(cell, batch, metrics)
+            fingerprints = {row["image_id"]: cell.source.fingerprint(row["image_id"]) for row in rows[metrics[0]]}
+            for metric in metrics:
+                stores[metric].add(rows[metric], fingerprints)
+            yield len(fingerprints)
+
+
+def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[Row]]:
+    """One row per image for each metric. Batches are padded: every pass has the same shape, whoever is in it."""
+    unread = [{"image_id": failure.id, "status": "failed", "error": failure.error} for failure in batch.failures]
+    if not batch.ids:
+        return {metric: unread for metric in metrics}
+    x = cell.compute.place(batch.x)
+    ids = batch.ids + batch.ids[-1:] * (len(x) - len(batch.ids))
+    seen, target = look(cell, batch, x)
+    maps, facts = explain(cell, x, target, ids, n=len(batch.ids))
+    if cell.config.cfg.run.save_attributions:
+        save(cell, batch.ids, maps)
+    mask = batch.masks if batch.masks is None else batch.masks.to(x.device)
+    trial = Trial(cell.network, x, target, maps, ids=ids, seed=cell.seed, colour=cell.colour_tensor, mask=mask)
+
+    rows = {}
+    for metric in metrics:
+        with Clock(cell.compute) as clock, cell.compute.scoring():
+            scores = {name: values.float().cpu().numpy() for name, values in cell.metrics[metric](trial).items()}
+        scored = [{name: values[i] for name, values in scores.items()} for i in range(len(batch.ids))]
+        seconds = {"seconds_metric": clock.seconds / len(batch.ids)}
+        about = [sight | fact for sight, fact in zip(seen, facts, strict=True)]
+        rows[metric] = unread + [
+            row | scores | seconds if row["status"] == "ok" else row for row, scores in zip(about, scored, strict=True)
+        ]
+    return rows
+
+
+def look(cell: Cell, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
+    """What the network sees in the clean images, and the class that is explained and scored, [width]."""
+    with torch.inference_mode():
+        probabilities = cell.network(x).softmax(dim=1)
+    confidence, prediction = probabilities.max(dim=1)
+    labels = batch.labels + batch.labels[-1:] * (len(x) - len(batch.labels))
+    target = prediction.clone()
+    if cell.config.cfg.run.target == "label":
+        for image, label in zip(batch.ids, batch.labels, strict=True):
+            if label is None or not 0 <= label < probabilities.shape[1]:
+                raise UserError(
+                    f"run.target=label, but image {image} has the label {label} and the network {probabilities.shape[1]} "
+                    "classes; give labels, or use run.target=prediction."
+                )
+        target = torch.tensor(labels, device=x.device)
+    names = ("image_id", "label", "prediction", "target", "confidence")
+    facts = zip(batch.ids, batch.labels, prediction.tolist(), target.tolist(), confidence.tolist(), strict=False)
+    return [dict(zip(names, fact, strict=True)) for fact in facts], target

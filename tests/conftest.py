@@ -1,0 +1,73 @@
+"""Small networks and images that every test can have."""
+
+import pytest
+import torch
+from torch import nn
+
+from bench.models import Network
+from bench.preprocessing import Preprocessing
+from bench.rng import Rng
+
+SIZE, CLASSES, IDS = 16, 6, ["cat", "dog", "fox", "owl"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tests share their cores with each other; more threads make small networks slower."""
+    torch.set_num_threads(1)
+
+
+class Cnn(nn.Module):
+    """Two convolutions, a pool, a linear layer: smooth enough to differentiate, bent enough to tell methods apart."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.relu1 = nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
+        self.features = nn.Sequential(nn.Conv2d(8, 12, 3, padding=1), nn.ReLU())
+        self.head = nn.Linear(12 * 16, CLASSES)
+
+    def forward(self, x):
+        x = self.pool(self.relu1(self.conv1(x)))
+        x = nn.functional.avg_pool2d(self.features(x), 2)
+        return self.head(x.flatten(1))
+
+
+def network(net: nn.Module, size: int = SIZE, feature_layer: str | None = "features") -> Network:
+    """As bench.models wraps it."""
+    return Network(
+        net,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        preprocessing=Preprocessing(size, size),
+        feature_layer=feature_layer,
+        confusion=None,
+        weights_file=None,
+    )
+
+
+@pytest.fixture
+def cnn() -> Network:
+    """float64, 16 × 16 pixels to 6 classes, weights scaled up so that predictions differ and change along a path."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        net = Cnn()
+    for parameter in net.parameters():
+        parameter.data *= 2
+    return network(net).double()
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    """float64 [4, 3, 16, 16] in (0, 1)."""
+    return Rng(7, "test images", IDS).uniform(3, SIZE, SIZE).double()
+
+
+@pytest.fixture
+def target(cnn, x) -> torch.Tensor:
+    return cnn(x).argmax(dim=1)
+
+
+@pytest.fixture
+def rng() -> Rng:
+    return Rng(0, "test", IDS)

@@ -1,0 +1,73 @@
+"""What every method promises. A new file in conf/method is tested here without a line of test code."""
+
+import inspect
+
+import pytest
+import torch
+from conftest import IDS
+from hydra.utils import instantiate
+
+from bench.config import CONF, load
+from bench.rng import Rng
+
+METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    return instantiate(load([f"method={request.param}"]).cfg.method)
+
+
+def explain(method, cnn, x, target, index):
+    """The maps of some of the images, in that order."""
+    return method(cnn, x[index], target[index], Rng(0, "m", [IDS[i] for i in index]))
+
+
+def test_yaml_sets_every_hyperparameter_and_no_other(method):
+    parameters = inspect.signature(method.func).parameters.values()
+    assert set(method.keywords) == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    assert all(p.default is p.empty for p in parameters), "numbers live in the yaml"
+
+
+def test_yaml_opens_with_its_source_and_cost():
+    for name in METHODS:
+        assert (CONF / "method" / f"{name}.yaml").read_text().startswith("# "), name
+
+
+def test_a_map_depends_on_its_image_alone(method, cnn, x, target):
+    together = explain(method, cnn, x, target, [0, 1, 2, 3])
+    assert together.shape == x.shape
+    assert together.isfinite().all()
+    alone = torch.cat([explain(method, cnn, x, target, [i]) for i in range(4)])
+    torch.testing.assert_close(alone, together, rtol=1e-10, atol=1e-10)
+    pairs = torch.cat([explain(method, cnn, x, target, [3, 1]), explain(method, cnn, x, target, [0, 2])])
+    torch.testing.assert_close(pairs, together[[3, 1, 0, 2]], rtol=1e-10, atol=1e-10)
+
+
+def test_fp32_rounds_alike_at_every_place_with_any_neighbour(method, cnn, x, target):
+    cnn, x = cnn.float(), x.float()
+    one = explain(method, cnn, x, target, [0, 1, 2, 3])
+    other = explain(method, cnn, x, target, [3, 2, 0, 0])
+    assert torch.equal(one[0], other[2])
+    assert torch.equal(one[0], other[3])
+    assert torch.equal(one[3], other[0])
+
+
+def test_images_and_network_are_left_as_they_were(method, cnn, x, target):
+    images, state = x.clone(), {name: value.clone() for name, value in cnn.state_dict().items()}
+    hooks = {name: (len(m._forward_hooks), len(m._backward_hooks)) for name, m in cnn.named_modules()}
+    explain(method, cnn, x, target, [0, 1, 2, 3])
+    assert torch.equal(x, images)
+    assert not x.requires_grad
+    assert all(torch.equal(value, state[name]) for name, value in cnn.state_dict().items())
+    assert all(p.grad is None and not p.requires_grad for p in cnn.parameters())
+    assert {name: (len(m._forward_hooks), len(m._backward_hooks)) for name, m in cnn.named_modules()} == hooks
+    assert not cnn.training
+
+
+def test_the_map_is_no_view_of_the_image_and_carries_no_graph(method, cnn, x, target):
+    made = explain(method, cnn, x, target, [0, 1])
+    assert not made.requires_grad
+    assert made.data_ptr() != x.data_ptr()
+
+
