@@ -62,7 +62,7 @@ class Source(Protocol):
     def fingerprint(self, id: str) -> str:
         """sha256, in hex, of what the image is made from: other bytes or another label give another one.
 
-        Raises ImageError if there is nothing to read."""
+        Never raises ImageError: an image that is gone has a fingerprint too, one that it loses when it comes back."""
 
     def load(self, id: str) -> Sample:
         """The image, preprocessed. Raises ImageError if it cannot be read."""
@@ -93,7 +93,7 @@ def select(
     if ids is not None:
         chosen = _checked([str(i) for i in (ids if isinstance(ids, list) else [ids])], known, "data.ids")
     if subset is not None:
-        chosen = _checked(_lines(Path(subset)), known, f"data.subset={subset}")
+        chosen = _checked(_lines(Path(subset).expanduser()), known, f"data.subset={subset}")
     if sample is not None:
         if (n := _count(sample, "data.sample")) > len(chosen):
             raise UserError(f"data.sample={n} asks for more than there are ({len(chosen)} images); lower it")
@@ -129,7 +129,7 @@ def collate(group: list[Sample | Failure], width: int) -> Batch:
         ids=[s.id for s in samples],
         x=torch.stack([s.pixels for s in padded]) if samples else torch.empty(0, 3, 0, 0),
         labels=[s.label for s in samples],
-        masks=torch.stack(masks) if masks else None,
+        masks=torch.stack(masks) if samples and len(masks) == len(padded) else None,
         failures=[item for item in group if isinstance(item, Failure)],
     )
 

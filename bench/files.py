@@ -47,7 +47,10 @@ class ImageFiles:
         self.upright, self.crop = upright, crop
 
     def fingerprint(self, id: str) -> str:
-        return fingerprint(read_bytes(self.paths[id]), self.labels.get(id))
+        try:
+            return fingerprint(read_bytes(self.paths[id]), self.labels.get(id))
+        except ImageError as error:
+            return fingerprint(str(error).encode(), None)
 
     def load(self, id: str) -> Sample:
         picture = read_picture(read_bytes(self.paths[id]), str(self.paths[id]), self.upright)

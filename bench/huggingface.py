@@ -45,7 +45,10 @@ class HuggingFace:
 
     def fingerprint(self, id: str) -> str:
         row = self.table[self.row[id]]
-        return fingerprint(self._content(row, id), self._label(row))
+        try:
+            return fingerprint(self._content(row, id), self._label(row))
+        except ImageError as error:
+            return fingerprint(str(error).encode(), None)
 
     def load(self, id: str) -> Sample:
         row = self.table[self.row[id]]
