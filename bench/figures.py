@@ -160,6 +160,6 @@ def _legend(axes: Axes) -> None:
 
 
 def _missing(cell: dict[str, str], image_ids: list[str]) -> UserError:
-    settings = " ".join(f"{key}={cell[key]}" for key in ("data", "model", "method"))
-    command = f"python -m bench.run {settings} metric=[{cell['metric']}] run.save_attributions=true"
+    settings, metric = " ".join(f"{key}={cell[key]}" for key in ("data", "model", "method")), cell["metric"]
+    command = f"python -m bench.run {settings} 'metric=[{metric}]' run.save_attributions=true"
     return UserError(f"Not all of {', '.join(image_ids)} have a row and a saved attribution. Make them: {command}")

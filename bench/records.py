@@ -22,8 +22,10 @@ def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:
 def _settings(config: dict) -> dict[str, dict]:
     """What of a configuration can change a number."""
     settings = {group: dict(config.get(group, {})) for group in ("model", "data", "method", "metric")}
+    random = settings["model"].get("weights") == "random"  # whichever file they are in, these are not in any
     for group, keys in PLACES.items():
         settings[group] = {key: value for key, value in settings[group].items() if key not in keys}
+    settings["model"]["random"] = random
     settings["run"] = {key: config["run"][key] for key in ("seed", "target")}
     settings["compute"] = {"precision": config["compute"]["precision"]}
     return settings
@@ -43,6 +45,7 @@ def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
             values.add(str(record))
         return ", ".join(sorted(values))
 
+    commits = ", ".join(sorted({str(record["git"]["commit"])[:10] for record in used}))
     dirty = " (with uncommitted changes)" if any(record["git"]["dirty"] for record in used) else ""
     newest = max(str(part["created"]) for record in used for part in (record, *record.get("continued", [])))
     most = numbers.loc[numbers["confidence"] == "all", "n"].max()
@@ -51,8 +54,19 @@ def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
         f"Settings: precision {every('config', 'compute', 'precision')}, seed {every('config', 'run', 'seed')}, "
         f"target {every('config', 'run', 'target')}, device {every('device', 'name')}.",
         f"Newest run: {newest}; Heatproof {every('versions', 'heatproof')}, "
-        f"protocol {every('versions', 'protocol')}, commit {every('git', 'commit')}{dirty}.",
+        f"protocol {every('versions', 'protocol')}, commit {commits}{dirty}.",
+        f"Weights: {', '.join(sorted({_weights(record) for record in used}))}.",
     ]
+
+
+def _weights(record: dict) -> str:
+    """Whose weights, by the start of their digest."""
+    random = "random " if record["config"]["model"].get("weights") == "random" else ""
+    return f"{record['cell']['model']} {random}{_digest(record)}"
+
+
+def _digest(record: dict) -> str:
+    return str((record.get("weights") or {}).get("digest"))[:8]
 
 
 def several(matching: list[str], runs: dict[str, dict], scored: pd.Series) -> str:
@@ -79,9 +93,9 @@ def labels(records: dict[str, dict]) -> dict[str, str]:
 def _identity(record: dict) -> dict[str, str]:
     """All that can change a number, flat: {"method.steps": "5", …, "device": "cpu"}."""
     parts = _settings(record["config"]) if record else {}
-    device, weights = record.get("device") or {}, record.get("weights") or {}
+    device = record.get("device") or {}
     parts["device"] = device.get("name") or device.get("type")
-    parts["weights"] = str(weights.get("digest"))[:8]
+    parts["weights"] = _digest(record)
     parts["protocol"] = record.get("versions", {}).get("protocol")
     return dict(_flat(parts, ""))
 

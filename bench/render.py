@@ -112,7 +112,7 @@ def _count(line: pd.Series) -> str:
 
 
 def _number(value: float, sign: str = "-") -> str:
-    return NOTHING if pd.isna(value) else f"{value:{sign}.4f}"
+    return NOTHING if pd.isna(value) else f"{value:{sign}z.4f}"  # z: no negative zero
 
 
 def _text(value: str | None) -> str:

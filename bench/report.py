@@ -8,6 +8,7 @@ KEY=VALUE as for bench.run: paths.results=DIR, data=imagenet, compute.precision=
 A cell of a table shows the run whose settings are those of the experiment; a cell without one says "not run".
 """
 
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> int:
     try:
         report, folder = make(arguments)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     paths = write(report, folder)
     print(paths[0].read_text())
@@ -59,10 +60,10 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     results, experiment = Path(cfg.paths.results), cfg.get("experiment")
     rows, runs = tables.load_rows(results), tables.load_runs(results)
     if rows.empty:
-        wanted = " ".join(["python -m bench.run -m" if experiment else "python -m bench.run", *overrides])
-        raise UserError(f"No rows in {results / 'rows'}. Make some: {wanted}")
+        sweep = "-m " if experiment else ""
+        raise UserError(f"No rows in {results / 'rows'}. Make some: python -m bench.run {sweep}{shlex.join(overrides)}")
     report = of_experiment(cfg, overrides, rows, runs) if experiment else of_everything(cfg, rows, runs)
-    command = " ".join(["python -m bench.report", *(o for o in overrides if not o.startswith(LOCAL))])
+    command = f"python -m bench.report {shlex.join(o for o in overrides if not o.startswith(LOCAL))}".rstrip()
     report.threshold = cfg.report.threshold
     report.facts += records.provenance(report.numbers, runs)
     report.facts += [
@@ -146,7 +147,8 @@ def _missing(numbers: pd.DataFrame) -> list[str]:
     if gone.empty:
         return []
     first = gone.iloc[0]
-    command = f"python -m bench.run data={first.data} model={first.model} method={first.method} metric=[{first.metric}]"
+    settings = [f"{key}={first[key]}" for key in ("data", "model", "method")]
+    command = shlex.join(["python", "-m", "bench.run", *settings, f"metric=[{first['metric']}]"])
     return [f"{len(gone)} of {len(cells)} cells have not been run under these settings. The first: `{command}`"]
 
 

@@ -90,7 +90,7 @@ def test_maps_and_curves_come_from_one_run_that_has_all_the_images(tmp_path, mon
 
 def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path, monkeypatch):
     leave(tmp_path, "r1", ["a"], 1.0)
-    with pytest.raises(UserError, match=r"method=sm metric=\[unified\] run.save_attributions=true"):
+    with pytest.raises(UserError, match=r"method=sm 'metric=\[unified\]' run.save_attributions=true"):
         draw(tmp_path, ["a", "b"], monkeypatch)
     (tmp_path / "attributions" / "mr1" / "a.npy").unlink()
     with pytest.raises(UserError, match="saved attribution"):

@@ -89,7 +89,7 @@ def test_cells_without_rows_are_shown_with_the_command_that_makes_them(tmp_path)
     lines, markdown, _ = make(tmp_path, "experiment=toy")
     assert (lines["ig", "all", "gap"]["mean"], lines["ig", "all", "gap"]["n"]) == ("", "0")
     assert "| ig | not run | 0.05802 |" in markdown
-    assert "python -m bench.run data=synthetic model=resnet50 method=ig metric=[unified]" in markdown
+    assert "python -m bench.run data=synthetic model=resnet50 method=ig 'metric=[unified]'" in markdown
 
 
 def test_failed_images_are_shown(tmp_path):
@@ -99,7 +99,9 @@ def test_failed_images_are_shown(tmp_path):
     assert "| 1 (+ 3 failed) |" in markdown
 
 
-@pytest.mark.parametrize("setting", ["run.seed=1", "compute.precision=fp64", "run.target=label", "model.size=96"])
+@pytest.mark.parametrize(
+    "setting", ["run.seed=1", "compute.precision=fp64", "run.target=label", "model.size=96", "model.weights=random"]
+)
 def test_a_run_with_other_settings_is_not_taken_for_the_experiments(tmp_path, setting):
     run(tmp_path, "a1", "ig", [(0.2, 0.1)], overrides=[setting])
     lines, _, _ = make(tmp_path, "experiment=toy")
