@@ -1,5 +1,6 @@
 """Heatmaps as pictures: each method's map of a photograph and, under it, how the network fared by it."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,13 @@ INCHES, CURVES = 1.6, 0.55  # side of a map; height of the curves, in maps
 DPI = (150, 150, 140, 100)  # dots an inch by number of photographs, the last for more: about 1.5 MB at most
 MARGIN = 0.45  # inches for the caption and for the axis labels
 INSERTION, DELETION = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito: told apart by every colour vision
+LETTERS = 17  # of the caption, an inch
 CAPTION = (
     "Maps: mean over channels, clipped to the map's 80th and 99th percentile; from black (little) over red to yellow "
-    "(most important), on the dimmed photograph.\n"
+    "(most important), on the dimmed photograph.",
     "Curves: {readout} against the share of values put in (insertion, solid) or taken out (deletion, dashed), the most "
-    "important first.\nShaded: GAP, the area of insertion minus deletion; blue adds to it, orange takes away."
+    "important first.",
+    "Shaded: GAP, the area of insertion minus deletion; blue adds to it, orange takes away.",
 )
 
 
@@ -61,7 +64,8 @@ def panel(path: Path, blocks: list[Block], *, readout: str = "probability") -> P
             _curves(plots[column], *block.curves[method], top=top)
             plots[column].tick_params(labelleft=column == 1)
         plots[1].set_ylabel(readout, fontsize=7)
-    figure.supxlabel(CAPTION.format(readout=readout), fontsize=7, x=0.01, ha="left")
+    caption = "\n".join(textwrap.fill(line.format(readout=readout), int(width * LETTERS)) for line in CAPTION)
+    figure.supxlabel(caption, fontsize=7, x=0.01, ha="left")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, pil_kwargs={"optimize": True})
     return path
