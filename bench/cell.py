@@ -158,7 +158,7 @@ def open_cell(config: Config) -> Cell:
 def build(cfg: DictConfig, where: str):
     """Instantiate a `_target_`; a missing key or a value that does not fit is the user's to mend."""
     try:
-        return instantiate(cfg)
+        return instantiate(cfg, _convert_="all")
     except MissingMandatoryValue as error:
         key = error.full_key or where
         raise UserError(f"{key} must be given: {key}=….") from None
@@ -196,7 +196,7 @@ def _file(file: Path | None) -> dict:
 
 def _versions() -> dict[str, str]:
     versions = {"heatproof": bench.__version__, "protocol": str(bench.PROTOCOL), "python": sys.version.split()[0]}
-    return versions | {name: _version(name) for name in RECORDED}
+    return versions | {name: _version(name) for name in RECORDED} | {"torch": str(torch.__version__)}  # with its build
 
 
 def _version(package: str) -> str:

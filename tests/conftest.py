@@ -29,7 +29,7 @@ class Cnn(nn.Module):
 
     def forward(self, x):
         x = self.pool(self.relu1(self.conv1(x)))
-        x = nn.functional.avg_pool2d(self.features(x), 2)
+        x = nn.functional.adaptive_avg_pool2d(self.features(x), 4)
         return self.head(x.flatten(1))
 
 

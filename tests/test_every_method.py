@@ -15,7 +15,7 @@ METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 
 @pytest.fixture(params=METHODS)
 def method(request):
-    return instantiate(load([f"method={request.param}"]).cfg.method)
+    return instantiate(load([f"method={request.param}"]).cfg.method, _convert_="all")
 
 
 def explain(method, cnn, x, target, index):

@@ -1,0 +1,43 @@
+"""Runs of the real loop on a network of the tests' size."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from bench.cell import Cell, open_cell
+from bench.config import load
+from bench.runner import missing, run
+
+SMALL = [
+    "model=tiny",
+    "model.net._target_=conftest.Cnn",
+    "model.weights=random",
+    "model.size=32",
+    "model.resize=32",
+    "model.feature_layer=features",
+    "compute.device=cpu",
+    "compute.workers=0",
+]
+
+
+def small_cell(results: Path, *overrides: str) -> Cell:
+    return open_cell(load([*SMALL, f"paths.results={results}", *overrides]))
+
+
+def complete(cell: Cell, batches: int | None = None) -> int:
+    """Run what is missing, or only the first so many batches. Returns the number of images that were computed."""
+    images = 0
+    for n, count in enumerate(run(cell, missing(cell)), start=1):
+        images += count
+        if n == batches:
+            break
+    return images
+
+
+def rows_of(results: Path) -> pd.DataFrame:
+    """All rows, in one order, without what a clock measured."""
+    files = [file for file in (results / "rows").rglob("*.parquet") if not file.name.startswith(".")]
+    rows = pd.concat([pq.read_table(file, partitioning=None).to_pandas() for file in files])
+    rows = rows.drop(columns=["seconds_attribution", "seconds_metric"])
+    return rows.sort_values(["run_id", "image_id"]).reset_index(drop=True)

@@ -1,0 +1,192 @@
+"""The loop: what is computed, what is not computed again, what becomes of what is broken."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from cells import complete, rows_of, small_cell
+from PIL import Image
+
+from bench import runner
+from bench.errors import UserError
+from bench.rows import SCHEMA
+
+FAST = ["method=random", "compute.batch_size=2", "metric=[unified]", "metric.unified.step=384"]
+
+
+def test_rows_have_the_promised_columns_and_pandas_reads_them_whole(tmp_path):
+    complete(small_cell(tmp_path, "method=ig", "metric=[unified,kl,insertion_deletion]", "data.limit=3"))
+    rows = pd.read_parquet(tmp_path / "rows")
+    assert list(rows.columns) == [*SCHEMA.names, "data", "model", "method", "metric"]
+    assert len(rows) == 9
+    assert set(rows["metric"]) == {"unified", "kl", "insertion_deletion"}
+    assert rows["run_id"].nunique() == 3
+    assert (rows["insertion_curve"].map(len) > 2).all()
+    assert rows["completeness_gap"].abs().max() < 0.1
+    assert (rows["forward_passes"] == 50).all()
+    assert (rows["backward_passes"] == 50).all()
+
+
+def test_nothing_is_computed_twice_and_more_images_or_metrics_compute_only_what_is_missing(tmp_path, monkeypatch):
+    def counted(*overrides):
+        cell = small_cell(tmp_path, "method=random", "compute.batch_size=2", *overrides)
+        seen = []
+        monkeypatch.setattr(runner, "explain", lambda *a, **k: seen.append(k["n"]) or explain(*a, **k))
+        complete(cell)
+        return sum(seen)
+
+    explain = runner.explain
+    assert counted("data.limit=4") == 4
+    assert counted("data.limit=4") == 0
+    assert counted("data.limit=6") == 2
+    assert counted("data.limit=6", "run.shard=1/2") == 0
+    assert counted("data.limit=6", "metric=[unified,pixel]") == 6
+    assert counted("data.limit=6", "metric=[pixel]") == 0
+    assert counted("data.limit=6", "run.seed=1") == 6
+    assert len(rows_of(tmp_path)) == 18
+
+
+def test_shards_are_disjoint_and_together_everything(tmp_path):
+    parts = [small_cell(tmp_path, *FAST, "data.limit=7", f"run.shard={i}/3").ids for i in range(3)]
+    whole = small_cell(tmp_path, *FAST, "data.limit=7").ids
+    assert sorted(sum(parts, [])) == whole
+    for wrong in ("3/3", "-1/2", "1", "a/b", "0/0"):
+        with pytest.raises(UserError, match="run.shard"):
+            small_cell(tmp_path, *FAST, f"run.shard={wrong}")
+
+
+def test_what_changes_a_number_changes_the_run_id_and_nothing_else_does(tmp_path):
+    plain = small_cell(tmp_path, *FAST)
+    same = ["data.limit=3", "run.shard=0/2", "compute.batch_size=4", "run.save_attributions=true", "compute.workers=1"]
+    for override in same:
+        assert small_cell(tmp_path, *FAST, override).run_id("unified") == plain.run_id("unified"), override
+    other = ["run.seed=1", "run.target=label", "compute.precision=fp64", "model.size=36", "metric.unified.step=192"]
+    for override in [*other, "model.mean=[0,0,0]", "method=sm", "data.seed=1"]:
+        assert small_cell(tmp_path, *FAST, override).run_id("unified") != plain.run_id("unified"), override
+    assert plain.attribution_id == small_cell(tmp_path, *FAST, "metric.unified.step=192").attribution_id
+
+
+def pictures(folder, n=3):
+    folder.mkdir(exist_ok=True)
+    for i in range(n):
+        Image.fromarray(np.full((20, 20, 3), 40 * i + 20, dtype=np.uint8)).save(folder / f"{i}.png")
+    return [*FAST, "data=folder", f"data.root={folder}"]
+
+
+def test_a_broken_image_is_a_failed_row_and_is_tried_again(tmp_path):
+    choice = pictures(tmp_path / "pictures")
+    (tmp_path / "pictures" / "1.png").write_bytes(b"no picture")
+    complete(small_cell(tmp_path / "r", *choice))
+    rows = rows_of(tmp_path / "r").set_index("image_id")
+    assert list(rows["status"]) == ["ok", "failed", "ok"]
+    assert "1.png" in rows.loc["1", "error"]
+    pictures(tmp_path / "pictures")
+    assert complete(small_cell(tmp_path / "r", *choice)) == 1
+    assert list(rows_of(tmp_path / "r")["status"]) == ["ok"] * 3
+
+
+def test_a_changed_image_is_computed_again_and_its_old_row_goes(tmp_path):
+    choice = pictures(tmp_path / "pictures")
+    complete(small_cell(tmp_path / "r", *choice))
+    Image.fromarray(np.full((20, 20, 3), 255, dtype=np.uint8)).save(tmp_path / "pictures" / "2.png")
+    assert complete(small_cell(tmp_path / "r", *choice)) == 1
+    assert len(rows_of(tmp_path / "r")) == 3
+
+
+def test_a_folder_may_grow(tmp_path):
+    choice = pictures(tmp_path / "pictures", 2)
+    complete(small_cell(tmp_path / "r", *choice))
+    pictures(tmp_path / "pictures", 5)
+    assert complete(small_cell(tmp_path / "r", *choice)) == 3
+
+
+def test_a_map_that_is_not_finite_is_a_failed_row_and_its_neighbours_are_scored(tmp_path):
+    cell = small_cell(tmp_path, *FAST, "data.limit=3")
+    method = cell.method
+
+    def broken(model, x, target, rng):
+        maps = method(model, x, target, rng)
+        maps[[i == "synthetic-00001" for i in rng.ids]] = torch.nan
+        return maps
+
+    cell.method = broken
+    complete(cell)
+    rows = rows_of(tmp_path)
+    assert list(rows["status"]) == ["ok", "failed", "ok"]
+    assert "NaN" in rows["error"][1]
+    assert np.isnan(rows["insertion"][1])
+
+
+def test_a_method_that_returns_another_shape_is_stopped(tmp_path):
+    cell = small_cell(tmp_path, *FAST, "data.limit=2")
+    cell.method = lambda model, x, target, rng: x.mean(dim=1)
+    with pytest.raises(ValueError, match=r"returned \(2, 32, 32\); expected the input's shape \(2, 3, 32, 32\)"):
+        complete(cell)
+
+
+def test_a_crash_loses_only_the_batch_in_hand(tmp_path):
+    cell = small_cell(tmp_path, *FAST, "data.limit=5")
+    method, calls = cell.method, []
+
+    def crashing(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return method(*args)
+
+    cell.method = crashing
+    with pytest.raises(KeyboardInterrupt):
+        complete(cell)
+    assert len(rows_of(tmp_path)) == 4
+    assert complete(small_cell(tmp_path, *FAST, "data.limit=5")) == 1
+
+
+def test_labels_as_targets(tmp_path):
+    complete(small_cell(tmp_path, *FAST, "data.limit=4", "run.target=label"))
+    rows = rows_of(tmp_path)
+    assert (rows["target"] == rows["label"].clip(upper=5)).all() or (rows["target"] == rows["label"]).all()
+
+
+def test_no_label_no_target(tmp_path):
+    with pytest.raises(UserError, match="image 0 has the label None"):
+        complete(small_cell(tmp_path / "r", *pictures(tmp_path / "pictures"), "run.target=label"))
+
+
+def test_attributions_are_saved_under_an_id_without_the_metric(tmp_path):
+    complete(small_cell(tmp_path, "method=sm", "metric=[unified]", "data.limit=2", "run.save_attributions=true"))
+    cell = small_cell(tmp_path, "method=sm", "metric=[kl]")
+    array = np.load(tmp_path / "attributions" / cell.attribution_id / "synthetic-00001.npy")
+    assert array.shape == (3, 32, 32)
+    assert array.dtype == np.float32
+
+
+def test_the_record_is_the_recipe(tmp_path):
+    cell = small_cell(tmp_path, *FAST)
+    cell.record("unified")
+    record = yaml.safe_load((tmp_path / "runs" / f"{cell.run_id('unified')}.yaml").read_text())
+    assert record["cell"] == {"data": "synthetic", "model": "tiny", "method": "random", "metric": "unified"}
+    assert record["config"]["metric"]["step"] == 384
+    assert record["weights"]["digest"] == cell.network.digest()
+    assert record["versions"]["torch"] == torch.__version__
+    cell.record("unified")
+    assert len(yaml.safe_load((tmp_path / "runs" / f"{cell.run_id('unified')}.yaml").read_text())["continued"]) == 1
+
+
+def test_readers_never_see_half_a_file(tmp_path, monkeypatch):
+    cell = small_cell(tmp_path, *FAST, "data.limit=4")
+    complete(cell, batches=1)
+    monkeypatch.setattr("bench.rows.os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        complete(small_cell(tmp_path, *FAST, "data.limit=4"))
+    assert len(pd.read_parquet(tmp_path / "rows")) == 2
+
+
+def test_fingerprints_lie_in_the_files(tmp_path):
+    import pyarrow.parquet as pq
+
+    complete(small_cell(tmp_path, *FAST, "data.limit=2"))
+    file = next((tmp_path / "rows").rglob("*.parquet"))
+    assert set(json.loads(pq.read_schema(file).metadata[b"heatproof.fingerprints"])) == {"synthetic-00000", "synthetic-00001"}
