@@ -22,6 +22,7 @@ class Confusion:
     kl: float
 
 
+@torch.inference_mode(False)  # a metric asks for the colour while it only infers
 def search(
     model: nn.Module, rng: Rng, size: int, *, starts: int = 32, steps: int = 200, first: float = 0.02, last: float = 1 / 255
 ) -> Confusion:
@@ -40,7 +41,7 @@ def search(
             (gradient,) = torch.autograd.grad(log_p.sum(), colours)
         colours, log_p = colours.detach(), log_p.detach()
         best = max(best, _pick(colours, log_p), key=lambda found: found.entropy)
-        alpha = first + (last - first) * k / steps
+        alpha = first + (last - first) * k / max(steps, 1)
         colours = (colours + alpha * gradient.sign()).clamp(0, 1)
     return best
 
