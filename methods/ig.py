@@ -13,8 +13,7 @@ from torch import nn
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import at, gradients, probability
-from methods.notes import note
+from methods.integral import straight_line
 
 
 def integrated_gradients(
@@ -24,15 +23,4 @@ def integrated_gradients(
 
     baseline: grey level of x0, in the units of x.  rng: ignored, the method is deterministic.
     """
-    x0 = torch.full_like(x, baseline)
-    total = torch.zeros_like(x)
-    ends = []  # p_t at x0 and at x
-    for k in range(steps):
-        end = k in (0, steps - 1)
-        logits, (gradient,) = gradients(model, torch.lerp(x0, x, k / (steps - 1)), [probability(target)])
-        total += gradient / 2 if end else gradient
-        if end:
-            ends.append(at(logits.softmax(dim=1), target))
-    attribution = (x - x0) * total / (steps - 1)
-    note(completeness_gap=attribution.flatten(1).sum(dim=1) - (ends[1] - ends[0]))
-    return attribution
+    return straight_line(model, torch.full_like(x, baseline), x, target, steps=steps)
