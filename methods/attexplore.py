@@ -1,0 +1,102 @@
+"""AttEXplore. Zhu et al., ICLR 2024, https://github.com/LMBTough/ATTEXPLORE, Eq. 4 to 6 as released: a walk towards the
+label (methods/sign_walk.py) along gradients averaged over copies whose spectrum is perturbed,
+
+    copy = IDCT( DCT(x_k + sigma n) * m ),    n ~ N(0, 1),    m ~ U(1 - rho, 1 + rho) for each coefficient
+    g_k  = mean over copies of  d p_t(view(copy)) / d copy
+    G_k  = decay * G_{k-1} + blur(g_k) / mean |blur(g_k)|
+    A    = sum over k of  (x_{k+1} - x_k) * G_k
+
+view: diverse input (methods/diverse_input.py). The gradient is that at the copy, not taken through mask and noise.
+Departures from the paper, all as in the released code: it walks up p_t (AX-1; Eq. 5 walks down, `direction: away`), the
+mask is uniform, and momentum, blur, DI and the division by the mean are not in the equations; `attexplore_paper` goes
+without them. Departures from that code: p_t, not the cross-entropy of stacked softmaxes, in effect the same; noise,
+masks and views are drawn for each image, not once for a batch. Where images keep the size of the canvas
+(`resize_back: false`) a view is drawn once for all images of the run, so that they still fit into a batch.
+Agrees with: SciPy's `dctn` and `idctn`; a slow rewrite, image by image, with torch's `interpolate` and `pad`.
+Cost: steps * copies forward and backward passes; 200 as released.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bench.rng import Rng
+from bench.types import Images, Targets
+from methods.diverse_input import diverse_gradient
+from methods.gradient import probability
+from methods.sign_walk import sign_walk
+
+
+def attexplore(
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    rng: Rng,
+    *,
+    copies: int,
+    steps: int,
+    epsilon: float,
+    direction: str,
+    sigma: float,
+    rho: float,
+    mask: str,
+    diverse_rate: float,
+    diverse_probability: float,
+    resize_back: bool,
+    blur: int,
+    blur_std: float,
+    normalise: bool,
+    decay: float,
+) -> Images:
+    """Never negative, in units of G.
+
+    epsilon, sigma: grey levels, of 255.  rho: half width (`mask: uniform`) or standard deviation (`gaussian`) around 1.
+    """
+    rows, columns = (dct_matrix(n, x) for n in x.shape[2:])
+    views = rng if resize_back else rng.of_the_run()
+
+    def gradient_near(point: Images, momentum: Images) -> Images:
+        total = torch.zeros_like(x)
+        for _ in range(copies):
+            noisy = point + sigma / 255 * rng.normal(*x.shape[1:]).to(x.dtype)
+            spectrum = rows @ noisy @ columns.mT * spectrum_mask(mask, rho, rng, x)
+            total += diverse_gradient(
+                model,
+                rows.mT @ spectrum @ columns,
+                probability(target),
+                views,
+                rate=diverse_rate,
+                probability=diverse_probability,
+                resize_back=resize_back,
+            )
+        return total / copies
+
+    return sign_walk(
+        x,
+        gradient_near,
+        start=x,
+        first=x,
+        steps=steps,
+        epsilon=epsilon,
+        direction=direction,
+        accumulate_grad=False,
+        blur=blur,
+        blur_std=blur_std,
+        normalise=normalise,
+        decay=decay,
+    )
+
+
+def spectrum_mask(kind: str, rho: float, rng: Rng, x: Images) -> Images:
+    """One factor around 1 for each coefficient."""
+    noise = {"uniform": lambda *shape: 2 * rng.uniform(*shape) - 1, "gaussian": rng.normal}[kind]
+    return 1 + rho * noise(*x.shape[1:]).to(x.dtype)
+
+
+def dct_matrix(n: int, like: Tensor) -> Tensor:
+    """[1, 1, n, n], the orthonormal DCT-II of n values; its transpose is the inverse."""
+    index = torch.arange(n, dtype=torch.float64, device=like.device)
+    waves = (math.pi / n * (index + 0.5) * index[:, None]).cos() * (2 / n) ** 0.5
+    waves[0] *= 0.5**0.5
+    return waves.to(like.dtype)[None, None]
