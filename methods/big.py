@@ -1,18 +1,21 @@
-"""BIG, Boundary-based Integrated Gradients. Wang, Fredrikson & Datta 2021, https://arxiv.org/abs/2103.11257 (NeurIPS 2022):
+"""BIG, Boundary-based Integrated Gradients. Wang, Fredrikson & Datta, ICML 2022,
+https://arxiv.org/abs/2103.11257:
 
     A = (x - x*) * integral over a in [0, 1] of  d p_c(x* + a (x - x*)) / d x
 
 where x* is adversarial: found by `steps` steps x*_{k+1} = clip01( x*_k - alpha * sign grad p_c(x*_k) ) from x*_0 = x.
-`big`: x* is where all the steps lead, as in the released programs. `big_boundary`: an image's steps end at its first x* that
-the network no longer sees as c, which is what the name promises. An image without one in all its steps has x* where they
-lead, as in `big`; its row shows the passes of all of them. An image that the network gets wrong takes one step.
+`big`: x* is where all the steps lead, as in the released programs. `big_boundary`: an image's steps end at its first
+x* that the network no longer sees as c, which is what the name promises. An image without one in all its steps has x*
+where they lead, as in `big`; its row shows the passes of all of them. An image that the network gets wrong takes 1 step.
 `big_as_published`: gradients pile up, as the program never resets them, so that step k goes along the sign of the
 sum of grad p_c over x*_0 ... x*_k.
-Departures from that program: of its seven attacks only the first ever counts, and no bound on the distance is reached in 50
-steps of 0.001; both are left out. Its loss is the cross-entropy of probabilities taken for logits, which at 1000 classes is
-- p_c up to 1 part in 1000; here it is - p_c. Its weights sum to 0.98, here to 1; that scales the map and changes no ranking.
-Agrees with: a slow rewrite, image by image, and captum `IntegratedGradients` from x*; completeness, sum(A) = p_c(x) - p_c(x*).
-Cost: 50 forward and backward passes to x* (`big_boundary`: T, mostly 2 or 3, and 1 forward pass), 50 from there.
+Departures from that program: of its seven attacks only the first ever counts, and no bound on the distance is reached
+in 50 steps of 0.001; both are left out. Its loss is the cross-entropy of probabilities taken for logits, which at
+1000 classes is - p_c up to 1 part in 1000; here it is - p_c. Its weights sum to 0.98, here to 1; that scales the map
+and changes no ranking.
+Agrees with: a slow rewrite, image by image, and captum `IntegratedGradients` from x*; completeness,
+sum(A) = p_c(x) - p_c(x*).
+Cost: 50 forward and backward passes to x* (`big_boundary`: T and 1 forward pass, see mfaba.py), 50 from there.
 """
 
 import torch
@@ -40,8 +43,8 @@ def boundary_integrated_gradients(
 ) -> Images:
     """p_c(x) - p_c(x*) shared out over the input values, signed, in units of probability.
 
-    alpha: in units of x.  steps: of the attack, at most.  stop: at the first adversarial point.  accumulate_grad: add up
-    the attack's gradients.  points: of the integral.  rng: ignored, the method is deterministic.
+    alpha: in units of x.  steps: of the attack, at most.  stop: at the first adversarial point.  accumulate_grad: add
+    up the attack's gradients.  points: of the integral.  rng: ignored, the method is deterministic.
     """
     journey = attack(model, x, target, alpha=alpha, steps=steps, stop=stop, accumulate_grad=accumulate_grad)
     note(forward_passes=journey.looks + points, backward_passes=journey.steps + points)

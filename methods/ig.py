@@ -2,8 +2,8 @@
 
     A = (x - x0) * integral over a in [0, 1] of  d p_t(x0 + a (x - x0)) / d x
 
-by the trapezoid rule on `steps` points a = 0 … 1, as in the released programs, whose weights (captum's) sum to 1 - 1/steps;
-here they sum to 1. That scales the map and changes no ranking.
+by the trapezoid rule on `steps` points a = 0 … 1, as in the released programs, whose weights (captum's) sum to
+1 - 1/steps; here they sum to 1. That scales the map and changes no ranking.
 Agrees with: captum `IntegratedGradients` on the same points; completeness, sum(A) = p_t(x) - p_t(x0).
 Cost: `steps` forward and backward passes.
 """

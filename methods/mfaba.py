@@ -1,19 +1,18 @@
-"""MFABA, More Faithful and Accelerated Boundary-based Attribution. Zhu et al., AAAI 2024, https://arxiv.org/abs/2312.13630.
-The "smooth" variant, as released and as LA, AttEXplore and AII use it:
+"""MFABA, More Faithful and Accelerated Boundary-based Attribution. Zhu et al., AAAI 2024,
+https://arxiv.org/abs/2312.13630. The "smooth" variant, as released and as LA, AttEXplore and AII use it:
 
     x_{k+1} = clip01( box( x_k - alpha * sign grad p_c(x_k) ) ),   box: within x +- 0.3
-    A       = - sum over k < T of  grad p_c(x_k) * (x_{k+1} - x_k)          = alpha * sum |grad p_c| where nothing is clipped
+    A       = - sum over k < T of  grad p_c(x_k) * (x_{k+1} - x_k)     = alpha * sum |grad p_c| where nothing is clipped
 
-T is the first k >= 1 at which argmax p(x_k) is not c, at most `steps`. One step is always taken: an image that the network
-gets wrong (run.target=label) has alpha |grad p_c|, a saliency map.
+T is the first k >= 1 at which argmax p(x_k) is not c, at most `steps`. One step is always taken: an image that the
+network gets wrong (run.target=label) has alpha |grad p_c|, a saliency map.
 Departures: none from the released code in what is computed. The paper's derivation has second-order terms; the code's
-left rule has none. The gradient is taken as p_c * grad log p_c, which is the same without the underflow; the test at x_{k+1}
-is made by the next step's forward pass; images that stop make room for others.
+left rule has none. The gradient is taken as p_c * grad log p_c, which is the same without the underflow; the test at
+x_{k+1} is made by the next step's forward pass; images that stop make room for others.
 Agrees with: a slow rewrite, image by image; T = 1 is alpha |grad p_c|.
-Cost: T forward and backward passes and 1 forward pass (none if T = steps); T is 2 or 3 on most undefended networks.
+Cost: T forward and backward passes and 1 forward pass (none if T = steps); on EfficientNet-Lite0 T is 2.3 on average.
 """
 
-import torch
 from torch import Tensor, nn
 
 from bench.rng import Rng

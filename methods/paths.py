@@ -1,13 +1,13 @@
 """Paths that end early, walked side by side in passes that are always full and always of the same shape.
 
-From every image go `runs` paths. They stand in a queue, every image's first before any image's second, and are walked in
-`width` slots; a slot whose path has ended takes the next one. When the queue is empty, idle slots go on with what they
-last held, so that no pass changes its shape.
+From every image go `runs` paths. They stand in a queue, every image's first before any image's second, and are walked
+in `width` slots; a slot whose path has ended takes the next one. When the queue is empty, idle slots carry on
+whatever they last held, so that no pass changes its shape.
 
-What an image gets does not depend on the packing, to the last bit: a path's own sum grows in its slot, and these sums are
-added up in the order of the runs. One that is ready before its turn waits; while `width` of them wait, no new path starts.
-The path that is waited for is always under way, as it stood further ahead in the queue. So memory is a few times `width`
-images, whatever the number of runs and steps.
+What an image gets does not depend on the packing, to the last bit: a path's own sum grows in its slot, and these sums
+are added up in the order of the runs. One that is ready before its turn waits; while `width` of them wait, no new
+path starts. The path that is waited for is always under way, as it stood further ahead in the queue. So memory is a
+few times `width` images, whatever the number of runs and steps.
 """
 
 from collections import deque
@@ -25,16 +25,17 @@ from bench.types import Images
 class Slots:
     """One path a slot."""
 
-    image: Int[Tensor, "width"]  # which image it set out from
-    run: Int[Tensor, "width"]  # which of the image's paths it is
-    taken: Int[Tensor, "width"]  # steps it has taken
+    image: Int[Tensor, " width"]  # which image it set out from
+    run: Int[Tensor, " width"]  # which of the image's paths it is
+    taken: Int[Tensor, " width"]  # steps it has taken
     origin: Float[Tensor, "width 3 H W"]  # where it set out
     point: Float[Tensor, "width 3 H W"]  # where it is
     total: Float[Tensor, "width 3 H W"]  # the sum of what its steps left so far
 
 
-Step = Callable[[Slots], tuple[Images, Images, Bool[Tensor, "B"]]]
-"""One pass of the network: the next point, what the step leaves, and whether the path ends where it is, without it."""
+Step = Callable[[Slots], tuple[Images, Images, Bool[Tensor, " B"]]]
+"""One pass of the network: the next point, what the step leaves, and whether the path ends where it is, without
+it."""
 
 
 @dataclass
@@ -43,8 +44,8 @@ class Journey:
 
     total: Images  # the sum over its paths of what their steps left
     end: Images  # where the last of its runs ended
-    looks: Int[Tensor, "B"]  # passes in which one of its own paths was under way
-    steps: Int[Tensor, "B"]  # steps that its paths took
+    looks: Int[Tensor, " B"]  # passes in which one of its own paths was under way
+    steps: Int[Tensor, " B"]  # steps that its paths took
 
 
 @dataclass

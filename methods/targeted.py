@@ -3,8 +3,8 @@
     x_{k+1} = clip01( base + epsilon * sign grad log p_t(x_k) ),   base = x (`restart`) or x_k (`walk`)
     A       = sum over classes, sum over k < T of  grad g(x_k) * (x_{k+1} - base)
 
-T is the first k at which argmax p(x_k) = t, at most `steps`; it may be 0. grad log p_t has the sign of grad p_t without
-its underflow. The sum over classes is made in the order in which they are listed.
+T is the first k at which argmax p(x_k) = t, at most `steps`; it may be 0. grad log p_t has the sign of grad p_t
+without its underflow. The sum over classes is made in the order in which they are listed.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def targeted_paths(
 ) -> Images:
     """The change of the objective `accumulated(target)` that its gradient foretells along the paths.
 
-    classes: to walk towards; None: n_classes of them, drawn from the run's seed, the same for every method with such paths.
+    classes: to walk towards; None: n_classes of them, drawn from the run's seed, for all such methods alike.
     epsilon: in units of x.  stop: False walks on when t is reached.
     """
     with torch.no_grad():
