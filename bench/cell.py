@@ -142,6 +142,8 @@ def open_cell(config: Config) -> Cell:
     source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
     if cfg.run.target not in ("prediction", "label"):
         raise UserError(f"run.target={cfg.run.target}: expected prediction or label.")
+    method = build(cfg.method, "method")
+    bind(method, source, cfg.run.seed)
     return Cell(
         config=config,
         network=network,
@@ -149,7 +151,7 @@ def open_cell(config: Config) -> Cell:
         compute=settings,
         source=source,
         ids=shard(ids, cfg.run.shard),
-        method=build(cfg.method, "method"),
+        method=method,
         metrics={name: build(metric, f"metric.{name}") for name, metric in cfg.metric.items()},
         results=Path(cfg.paths.results),
     )
@@ -171,6 +173,13 @@ def build(cfg: DictConfig, where: str):
         if isinstance(error.__cause__, TypeError):
             raise UserError(f"{where}: {error.__cause__}") from error
         raise
+
+
+def bind(method: Callable, source: Source, seed: int) -> None:
+    """Give every argument of the method that asks for it (EG's references) the run's source and seed."""
+    for argument in getattr(method, "keywords", {}).values():
+        if hasattr(argument, "bind"):
+            argument.bind(source, seed)
 
 
 def shard(ids: list[str], part: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Fast-IG, the X-gradient. Hesse, Schaub-Meyer & Roth, NeurIPS 2021, https://arxiv.org/abs/2111.07668, Eq. 3:
+"""Fast-IG, the X-gradient. Hesse, Schaub-Meyer & Roth, NeurIPS 2021, https://arxiv.org/abs/2111.07668:
 
     A = sign * x * d p_t(x) / d x
 

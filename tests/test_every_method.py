@@ -4,18 +4,31 @@ import inspect
 
 import pytest
 import torch
-from conftest import IDS
+from conftest import IDS, SIZE
 from hydra.utils import instantiate
 
+from bench.cell import bind
 from bench.config import CONF, load
+from bench.data import Sample
 from bench.rng import Rng
 
 METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 
 
+class Source:
+    """Six images, those that the tests explain among them."""
+
+    ids = [*IDS, "elk", "hen"]
+
+    def load(self, id):
+        return Sample(id, Rng(8, "source", [id]).uniform(3, SIZE, SIZE)[0])
+
+
 @pytest.fixture(params=METHODS)
 def method(request):
-    return instantiate(load([f"method={request.param}"]).cfg.method, _convert_="all")
+    made = instantiate(load([f"method={request.param}"]).cfg.method, _convert_="all")
+    bind(made, Source(), seed=0)
+    return made
 
 
 def explain(method, cnn, x, target, index):
@@ -69,5 +82,3 @@ def test_the_map_is_no_view_of_the_image_and_carries_no_graph(method, cnn, x, ta
     made = explain(method, cnn, x, target, [0, 1])
     assert not made.requires_grad
     assert made.data_ptr() != x.data_ptr()
-
-
