@@ -1,4 +1,4 @@
-"""GIG, Guided Integrated Gradients. Kapishnikov et al., CVPR 2021, https://arxiv.org/abs/2106.09788, Algorithm 1:
+"""GIG, Guided Integrated Gradients. Kapishnikov et al., CVPR 2021, https://arxiv.org/abs/2106.09788:
 
     A = sum over steps k of  (v_k - v_{k-1}) * d f(v_{k-1}) / d v,   v_0 = x0 … v_K = x
 
