@@ -6,6 +6,7 @@ from conftest import CLASSES, IDS, network
 from hydra.utils import instantiate
 from scipy.fft import dctn, idctn
 from scipy.ndimage import correlate1d
+from scipy.stats import norm
 from test_diverse_input import literal_view
 from torch import nn
 
@@ -20,7 +21,7 @@ def configured(name, **changes):
 
 
 def slow_attexplore(model, image, t, stream, shared, s):
-    """One image [3, h, w], one copy at a time, SciPy's transforms, scikit-free blur; s: the settings."""
+    """One image [3, h, w], one copy at a time, SciPy's transforms and blur; s: the settings."""
     bound, sense = s["epsilon"] / 255, {"towards_label": 1, "away": -1}[s["direction"]]
     point, momentum, total = image.clone(), torch.zeros_like(image), torch.zeros_like(image)
     for _ in range(s["steps"]):
@@ -40,9 +41,8 @@ def slow_attexplore(model, image, t, stream, shared, s):
                     view = literal_view(leaf, draw, s["diverse_rate"], s["resize_back"])
             mean += torch.autograd.grad(model(view[None]).softmax(dim=1)[0, t], leaf)[0] / s["copies"]
         if s["blur"]:
-            reach = torch.arange(s["blur"]).double() - s["blur"] // 2
-            kernel = torch.distributions.Normal(0, s["blur_std"]).log_prob(reach).exp()
-            kernel = (kernel / kernel.sum()).numpy()
+            kernel = norm.pdf([i - s["blur"] // 2 for i in range(s["blur"])], scale=s["blur_std"])
+            kernel /= kernel.sum()
             smooth = correlate1d(mean.numpy(), kernel, axis=1, mode="constant")
             mean = torch.from_numpy(correlate1d(smooth, kernel, axis=2, mode="constant"))
         if s["normalise"]:
