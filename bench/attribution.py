@@ -42,7 +42,16 @@ def explain(cell: Cell, x: Images, target: Targets, ids: list[str], n: int) -> t
 
 def save(cell: Cell, ids: list[str], maps: Images) -> None:
     """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W]."""
-    folder = Path(cell.results) / "attributions" / cell.attribution_id
-    folder.mkdir(parents=True, exist_ok=True)
     for image, array in zip(ids, maps.float().cpu().contiguous().numpy(), strict=False):
-        np.save(folder / f"{image}.npy", array)
+        file = _file(cell, image)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, array)
+
+
+def unsaved(cell: Cell, image: str) -> bool:
+    """Whether the map of this image is wanted and not there."""
+    return cell.config.cfg.run.save_attributions and not _file(cell, image).exists()
+
+
+def _file(cell: Cell, image: str) -> Path:
+    return cell.results / "attributions" / cell.attribution_id / f"{image}.npy"

@@ -25,12 +25,12 @@ from bench.config import ROOT, Config
 from bench.data import Source, open_source
 from bench.errors import UserError
 from bench.models import Network
+from bench.records import PLACES
 from bench.rng import Rng
 from bench.rows import Rows
 from metrics import confusion
 
 RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
-NOT_IDENTITY = ("weights",), ("root", "n", "ids", "subset", "sample", "limit")  # of model and data: where and how many
 
 
 @dataclass
@@ -57,12 +57,15 @@ class Cell:
 
     def identity(self, metric: str | None) -> dict:
         """All that can change a number, and nothing else: not where files lie, how many images, what batch size."""
-        cfg = {group: OmegaConf.to_container(self.config.cfg[group], resolve=True) for group in ("model", "data", "method", "metric")}
-        model_keys, data_keys = NOT_IDENTITY
+        cfg = {
+            group: OmegaConf.to_container(self.config.cfg[group], resolve=True)
+            for group in ("model", "data", "method", "metric")
+        }
         return {
             "protocol": bench.PROTOCOL,
-            "model": {k: v for k, v in cfg["model"].items() if k not in model_keys} | {"digest": self.weights},
-            "data": {k: v for k, v in cfg["data"].items() if k not in data_keys} | {"name": self.config.names["data"]},
+            "model": {k: v for k, v in cfg["model"].items() if k not in PLACES["model"]} | {"digest": self.weights},
+            "data": {k: v for k, v in cfg["data"].items() if k not in PLACES["data"]}
+            | {"name": self.config.names["data"]},
             "method": cfg["method"],
             "metric": cfg["metric"][metric] if metric else None,
             "precision": self.config.cfg.compute.precision,

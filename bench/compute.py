@@ -123,7 +123,11 @@ def _gpu_batch(network: Network, device: torch.device) -> int:
     used = []
     for batch in (1, 5):
         torch.cuda.reset_peak_memory_stats(device)
-        input_gradient(network, x.expand(batch, -1, -1, -1).contiguous(), probability(torch.zeros(batch, dtype=torch.long, device=device)))
+        input_gradient(
+            network,
+            x.expand(batch, -1, -1, -1).contiguous(),
+            probability(torch.zeros(batch, dtype=torch.long, device=device)),
+        )
         used.append(torch.cuda.max_memory_allocated(device))
     an_image = max(1, (used[1] - used[0]) / 4)
     room = GPU_MEMORY_SHARE * torch.cuda.get_device_properties(device).total_memory - used[0]

@@ -31,7 +31,8 @@ class Forecast:
 
 def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
-    stub = Stub(cell.network)
+    classes, one_forward, one_backward = _try(cell)
+    stub = Stub(cell.network, classes)
     x, target = torch.zeros(1, 3, *[cell.network.preprocessing.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
     cell_method = cell.method(stub, x, target, Rng(0, "forecast", ["image"]))
     forward, backward = stub.forward_passes, stub.backward_passes
@@ -39,7 +40,6 @@ def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     for name in metrics:
         cell.metrics[name](trial)
     scoring = stub.forward_passes - forward
-    one_forward, one_backward = _seconds(cell)
     seconds = (forward + scoring) * one_forward + backward * one_backward
     return Forecast(forward, backward, scoring, seconds)
 
@@ -47,15 +47,21 @@ def forecast(cell: Cell, metrics: list[str]) -> Forecast:
 class Stub(Network):
     """A network of no cost that has made up its mind, so that methods which stop early do not."""
 
-    def __init__(self, of: Network):
+    def __init__(self, of: Network, classes: int):
         super().__init__(
-            nn.Identity(), mean=None, std=None, preprocessing=of.preprocessing, feature_layer=None, confusion=None, weights_file=None
+            nn.Identity(),
+            mean=None,
+            std=None,
+            preprocessing=of.preprocessing,
+            feature_layer=None,
+            confusion=None,
+            weights_file=None,
         )
+        self.evidence = 50 * torch.eye(classes)[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.forward_passes += len(x)
-        evidence = self.net(x).mean(dim=(1, 2, 3))
-        logits = torch.stack([evidence + 50, *[evidence * k for k in range(1, 10)]], dim=1)
+        logits = self.evidence + self.net(x).mean(dim=(1, 2, 3))[:, None]
         if logits.requires_grad:
             logits.register_hook(self._count_backward)
         return logits
@@ -64,21 +70,20 @@ class Stub(Network):
         return self.net
 
 
-def _seconds(cell: Cell) -> tuple[float, float]:
-    """Of one forward and one backward pass of a batch, warm."""
+def _try(cell: Cell) -> tuple[int, float, float]:
+    """The number of classes, and the seconds of one forward and one backward pass of a batch, warm."""
     size, compute = cell.network.preprocessing.size, cell.compute
     x = torch.full((compute.batch_size, 3, size, size), 0.5, device=compute.device, dtype=compute.dtype)
-    spent = []
     for _ in range(2):
         with torch.enable_grad():
             x.requires_grad_()
             times = [_now(cell)]
-            value = cell.network(x).sum()
+            logits = cell.network(x)
             times.append(_now(cell))
-            torch.autograd.grad(value, x)
+            torch.autograd.grad(logits.sum(), x)
             times.append(_now(cell))
         spent = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-    return spent[0], spent[1]
+    return logits.shape[1], spent[0], spent[1]
 
 
 def _now(cell: Cell) -> float:

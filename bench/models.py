@@ -142,7 +142,7 @@ def torchvision_network(
 
     # torchvision builds the network as it does for its own download (Inception-v3 rescales its input only then);
     # where the numbers come from is all that differs.
-    with mock.patch.object(enum, "get_state_dict", lambda *_, **__: state):
+    with mock.patch.object(enum, "get_state_dict", return_value=state):
         net = _fill(lambda: _seeded(lambda: torchvision.models.get_model(name, weights=chosen)), file or weights, name)
     recipe = chosen.transforms()
     return Network(
@@ -184,7 +184,8 @@ def timm_network(
         except DOWNLOAD_ERRORS as error:
             raise UserError(
                 f"The published weights of timm's {name} are not on this machine and could not be fetched "
-                f"({_first_line(error)}). Connect to huggingface.co once, or give model.weights=FILE (.safetensors or .pth), or model.weights=random."
+                f"({_first_line(error)}). Connect to huggingface.co once, or give model.weights=FILE "
+                "or model.weights=random."
             ) from error
     elif weights == "random":
         net = _seeded(lambda: timm.create_model(name, pretrained=False))
@@ -193,7 +194,9 @@ def timm_network(
         state = read_weights(file)
         net = _seeded(lambda: timm.create_model(name, pretrained=False))
         _fill(lambda: net.load_state_dict(state), file, name)
-    return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion if weights is None else None, file)
+    return _timm(
+        net, size, resize, interpolation, mean, std, feature_layer, confusion if weights is None else None, file
+    )
 
 
 def efficientnet_lite0(
@@ -226,7 +229,9 @@ def efficientnet_lite0(
         file = Path(weights)
         state = read_weights(file)
         _fill(lambda: net.load_state_dict(state), file, "efficientnet_lite0")
-    return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion if weights is None else None, file)
+    return _timm(
+        net, size, resize, interpolation, mean, std, feature_layer, confusion if weights is None else None, file
+    )
 
 
 def network(
@@ -241,7 +246,7 @@ def network(
     feature_layer: str | None,
     confusion: list[float] | None,
 ) -> Network:
-    """Any module of yours: `net` builds it (`_target_` with `_partial_: true`), `weights` is its state dict's file or random."""
+    """Any module of yours: `net` builds it (`_target_` with `_partial_: true`), `weights` is its state dict or random."""
     net, file = _seeded(net), None
     if weights != "random":
         file = Path(weights)
@@ -268,7 +273,8 @@ def read_weights(file: Path) -> State:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise UserError(
-            f"{file} is not a file of plain tensors ({_first_line(error)}); save the network's state_dict, best as .safetensors."
+            f"{file} is not a file of plain tensors ({_first_line(error)}); "
+            "save the network's state_dict, best as .safetensors."
         ) from error
     for wrapper in ("state_dict", "model"):  # what training scripts wrap it in
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):

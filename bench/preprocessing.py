@@ -7,7 +7,6 @@ from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
 
-
 @dataclass(frozen=True)
 class Preprocessing:
     """Shorter side to `resize`, centre crop to `size`, pixels in [0, 1]. Normalisation belongs to the network."""

@@ -8,17 +8,21 @@ KEY=VALUE as for bench.run: paths.results=DIR, data=imagenet, compute.precision=
 A cell of a table shows the run whose settings are those of the experiment; a cell without one says "not run".
 """
 
+import functools
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import published, records, render, tables
+from bench import figures, published, records, render, tables
 from bench.config import load
+from bench.data import open_source
 from bench.errors import UserError
+from bench.preprocessing import Preprocessing
 
 COLUMNS = ["experiment", *tables.PARTITIONS, "confidence", "quantity", "mean", "ci_low", "ci_high", "n", "failed"]
 COLUMNS += ["published", "difference", "run_id", "published_source"]
@@ -36,6 +40,7 @@ class Report:
     notes: list[str] = field(default_factory=list)  # lines below them
     labels: dict[str, str] = field(default_factory=dict)  # {run_id: what tells it from others of its cell}
     threshold: float = 0.70
+    panel: Callable[[Path], Path] | None = None  # draws the experiment's picture
 
 
 def main(arguments: list[str]) -> int:
@@ -45,10 +50,12 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         report, folder = make(arguments)
+        paths = write(report, folder)
+        if report.panel:
+            paths.append(report.panel(folder / f"{report.name}.png"))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    paths = write(report, folder)
     print(paths[0].read_text())
     print(*paths, sep="\n")
     return 0
@@ -112,12 +119,31 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
                 cells.append(names | {"run_id": matching[0] if matching else None})
     numbers = _numbers(cfg, cells, rows).assign(experiment=plan.name)
     renamed = plan.get("published") or {}
-    numbers = published.beside(numbers, plan.paper, plan.table, renamed)
+    if plan.get("paper"):
+        numbers = published.beside(numbers, plan.paper, plan.table, renamed)
+    else:
+        numbers = numbers.assign(published=None, difference=float("nan"), published_source=None)
     notes += [f"`{ours}` is set beside the published row `{theirs}`." for ours, theirs in renamed.items()]
     notes += _missing(numbers) + _unequal(numbers)
     if numbers["published"].notna().any():
         notes.append("What is known to be inconsistent in the published tables: `results/published/README.md`.")
-    return Report(plan.name, plan.title, numbers, [f"Paper: {plan.paper}, table {plan.table}."], notes)
+    report = Report(plan.name, plan.title, numbers, notes=notes)
+    if plan.get("paper"):
+        report.facts.append(f"Paper: {plan.paper}, table {plan.table}.")
+    if plan.get("panel"):
+        report.panel = functools.partial(_panel, cfg=cfg, runs=runs, data=composed.names["data"])
+    return report
+
+
+def _panel(path: Path, *, cfg: DictConfig, runs: dict[str, dict], data: str) -> Path:
+    """The photographs that the experiment names, each with the maps of all its methods, by the first model and metric."""
+    plan = cfg.experiment
+    cell = {"data": data, "model": plan.models[0], "metric": plan.metrics[0]}
+    like = [record for record in runs.values() if cell.items() <= record["cell"].items()]
+    source, ids = open_source(cfg.data, Preprocessing(**like[0]["preprocessing"]), cfg.run.seed)
+    shown = [image for image in plan.panel if image in ids] or ids[:3]
+    results = Path(cfg.paths.results)
+    return figures.panel_from_results(path, results, source, methods=plan.methods, image_ids=shown, **cell)
 
 
 def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) -> Report:

@@ -21,7 +21,7 @@ class Rng:
     def __init__(self, seed: int, name: str, ids: Sequence[str], device: torch.device | str = "cpu"):
         self.seed, self.name, self.ids = seed, name, list(ids)
         digests = [hashlib.sha256(f"{seed}/{name}/{i}".encode()).digest() for i in ids]
-        keys = [[_signed(int.from_bytes(d[:8])), _signed(int.from_bytes(d[8:16]))] for d in digests]
+        keys = [[_signed(int.from_bytes(d[:8], "big")), _signed(int.from_bytes(d[8:16], "big"))] for d in digests]
         self.keys = torch.tensor(keys, dtype=torch.int64, device=device).reshape(len(self.ids), 2)
         self.drawn = 0
 

@@ -40,7 +40,7 @@ def carry_out(cell: Cell) -> int:
     if not work:
         print(f"Nothing to compute: all {there} images are there.", file=sys.stderr)
     else:
-        lacking = sorted({metric for metrics in work.values() for metric in metrics})
+        lacking = [metric for metric in cell.metrics if any(metric in metrics for metrics in work.values())]
         cost = forecast(cell, lacking).line(len(work), cell.compute.batch_size)
         print(f"{there} images are there already. To do: {cost}" if there else f"To do: {cost}", file=sys.stderr)
         for metric in lacking:

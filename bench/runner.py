@@ -5,7 +5,7 @@ from itertools import groupby
 
 import torch
 
-from bench.attribution import explain, save
+from bench.attribution import explain, save, unsaved
 from bench.cell import Cell
 from bench.data import Batch, stream
 from bench.errors import UserError
@@ -13,7 +13,7 @@ from bench.timing import Clock
 from bench.types import Images, Targets
 from metrics.trial import Trial
 
-Work = dict[str, tuple[str, ...]]  # image id -> the metrics it lacks
+Work = dict[str, tuple[str, ...]]  # image id -> the metrics it lacks (none: only its map is to be saved)
 Row = dict[str, object]
 
 
@@ -21,7 +21,7 @@ def missing(cell: Cell) -> Work:
     """What is not there yet: the difference between what was asked for and what is done."""
     done = {metric: cell.rows(metric).done() for metric in cell.metrics}
     lacking = {i: tuple(m for m in done if done[m].get(i) != cell.source.fingerprint(i)) for i in cell.ids}
-    return {image: metrics for image, metrics in lacking.items() if metrics}
+    return {image: metrics for image, metrics in lacking.items() if metrics or unsaved(cell, image)}
 
 
 def run(cell: Cell, work: Work) -> Iterator[int]:
@@ -32,10 +32,11 @@ def run(cell: Cell, work: Work) -> Iterator[int]:
     for metrics, images in groupby(sorted(work, key=work.get), key=work.get):
         for batch in stream(cell.source, list(images), cell.compute.batch_size, cell.compute.workers_for(len(work))):
             rows = judge(cell, batch, metrics)
-            fingerprints = {row["image_id"]: cell.source.fingerprint(row["image_id"]) for row in rows[metrics[0]]}
+            there = [*batch.ids, *(failure.id for failure in batch.failures)]
+            fingerprints = {image: cell.source.fingerprint(image) for image in there}
             for metric in metrics:
                 stores[metric].add(rows[metric], fingerprints)
-            yield len(fingerprints)
+            yield len(there)
 
 
 def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[Row]]:

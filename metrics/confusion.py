@@ -24,14 +24,23 @@ class Confusion:
 
 @torch.inference_mode(False)  # a metric asks for the colour while it only infers
 def search(
-    model: nn.Module, rng: Rng, size: int, *, starts: int = 32, steps: int = 200, first: float = 0.02, last: float = 1 / 255
+    model: nn.Module,
+    rng: Rng,
+    size: int,
+    *,
+    starts: int = 32,
+    steps: int = 200,
+    first: float = 0.02,
+    last: float = 1 / 255,
 ) -> Confusion:
     """Sign ascent from `starts` random colours, the step falling linearly from `first` to `last`; the best colour met.
 
     Black, white, mid-grey and the normalisation mean are candidates too: where a network sees an all-zero tensor there
     can be an optimum as thin as a needle. Costs starts · steps forward and backward passes, once per network.
     """
-    named = torch.stack([torch.zeros(3), torch.ones(3), torch.full((3,), 0.5), model.mean.flatten().cpu()]).to(model.mean)
+    named = torch.stack([torch.zeros(3), torch.ones(3), torch.full((3,), 0.5), model.mean.flatten().cpu()]).to(
+        model.mean
+    )
     colours = rng.uniform(starts, 3)[0].to(model.mean)
     best = _best(model, named, size)
     for k in range(steps + 1):

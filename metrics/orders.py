@@ -1,10 +1,10 @@
 """Which values go first. The papers have one sentence for it and their programs three meanings; here each has a name.
 
-    channel_union  each channel is ranked alone, and a pixel goes, in all channels, as soon as any channel's turn comes
-                   (INS/DEL in the released AGI, MFABA, AttEXplore code and LA's Tables 2 and 4)
-    channel        each channel is ranked alone and goes alone (the papers' sentence, taken literally)
-    element        one ranking of all 3HW values (U-INS/U-DEL in LA and AII)
-    pixel          channels are averaged first (RISE)
+channel_union  each channel is ranked alone, and a pixel goes, in all channels, as soon as any channel's turn comes
+               (INS/DEL in the released AGI, MFABA, AttEXplore code and LA's Tables 2 and 4)
+channel        each channel is ranked alone and goes alone (the papers' sentence, taken literally)
+element        one ranking of all 3HW values (U-INS/U-DEL in LA and AII)
+pixel          channels are averaged first (RISE)
 """
 
 import torch

@@ -21,7 +21,9 @@ def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
     assert len(one) == len(other)
     for column in one.columns:
         for a, b in zip(one[column], other[column], strict=True):
-            assert np.array_equal(a, b, equal_nan=True) if isinstance(a, np.ndarray | float) else a is b or a == b, column
+            assert np.array_equal(a, b, equal_nan=True) if isinstance(a, np.ndarray | float) else a is b or a == b, (
+                column
+            )
 
 
 @pytest.mark.parametrize("method", METHODS)

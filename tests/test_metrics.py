@@ -19,7 +19,9 @@ def maps(x):
 
 
 def trial(model, x, target, maps, **more):
-    return Trial(model, x, target, maps, ids=IDS[: len(x)], seed=0, **{"colour": lambda: torch.tensor([0.2, 0.6, 0.9])} | more)
+    return Trial(
+        model, x, target, maps, ids=IDS[: len(x)], seed=0, **{"colour": lambda: torch.tensor([0.2, 0.6, 0.9])} | more
+    )
 
 
 def slow_ranking(values: list[float]) -> list[int]:
@@ -67,7 +69,9 @@ def slow_game(model, x, target, attribution, order, step, blank, readout):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(("baseline", "readout"), [("black", "probability"), ("confusion", "kl"), ("grey", "probability")])
+@pytest.mark.parametrize(
+    ("baseline", "readout"), [("black", "probability"), ("confusion", "kl"), ("grey", "probability")]
+)
 def test_curves_equal_the_slow_game(cnn, x, target, maps, order, baseline, readout):
     step = 31 if order != "element" else 93  # does not divide 256
     scores = perturbation(trial(cnn, x, target, maps), order=order, baseline=baseline, readout=readout, step=step)
@@ -112,7 +116,9 @@ def test_deletion_is_insertion_of_the_negative_read_backwards(cnn, x, target, or
 
 def test_ends_are_the_clean_image_and_the_baseline(cnn, x, target, maps):
     at = lambda images: cnn(images).softmax(dim=1).gather(1, target[:, None]).squeeze(1)  # noqa: E731
-    curves = perturbation(trial(cnn, x, target, maps), order="element", baseline="black", readout="probability", step=96)
+    curves = perturbation(
+        trial(cnn, x, target, maps), order="element", baseline="black", readout="probability", step=96
+    )
     for curve, first, last in [("insertion_curve", 0 * x, x), ("deletion_curve", x, 0 * x)]:
         torch.testing.assert_close(curves[curve][:, 0], at(first))
         torch.testing.assert_close(curves[curve][:, -1], at(last))
@@ -143,7 +149,11 @@ def test_equal_values_go_from_the_last_to_the_first():
             return frames.mean(dim=(2, 3))
 
     perturbation(
-        trial(Watch(), x, torch.tensor([0]), torch.zeros_like(x)), order="element", baseline="black", readout="kl", step=1
+        trial(Watch(), x, torch.tensor([0]), torch.zeros_like(x)),
+        order="element",
+        baseline="black",
+        readout="kl",
+        step=1,
     )
     first = next(f for f in seen if (f == 0).sum() == 47)
     assert first[0, 2, 3, 3] == x[0, 2, 3, 3]

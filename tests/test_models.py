@@ -69,7 +69,11 @@ def test_random_weights_are_the_same_every_time_and_leave_the_global_stream_alon
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    for overrides in (["model=timm", "model.name=resnet10t"], ["model=torchvision", "model.name=squeezenet1_1"], ["model=tiny"]):
+    for overrides in (
+        ["model=timm", "model.name=resnet10t"],
+        ["model=torchvision", "model.name=squeezenet1_1"],
+        ["model=tiny"],
+    ):
         one, other = (make(*overrides, "model.weights=random").digest() for _ in range(2))
         assert one == other
     assert torch.equal(torch.rand(1), expected)
@@ -102,7 +106,9 @@ def test_missing_weights_name_the_address_and_the_place(monkeypatch, tmp_path):
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", offline)
-    with pytest.raises(UserError, match=r"https://download.pytorch.org/models/resnet50-0676ba61.pth .* model.weights=FILE"):
+    with pytest.raises(
+        UserError, match=r"https://download.pytorch.org/models/resnet50-0676ba61.pth .* model.weights=FILE"
+    ):
         make("model=resnet50")
 
 
@@ -163,7 +169,9 @@ def test_an_unknown_layer_is_named():
 
 
 def test_the_last_spatial_layer_is_found():
-    net = network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), feature_layer=None)
+    net = network(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), feature_layer=None
+    )
     assert net.layer() is net.net[1]
     vit = make("model=timm", "model.name=vit_tiny_patch16_224", "model.weights=random")
     assert vit.layer() is vit.net.blocks[-1].norm1
@@ -172,7 +180,8 @@ def test_the_last_spatial_layer_is_found():
 def test_your_own_module_can_be_a_model(tmp_path):
     save_file(Cnn().state_dict(), tmp_path / "mine.safetensors")
     cfg = OmegaConf.merge(
-        load(["model=tiny"]).cfg.model, {"net": {"_target_": "conftest.Cnn", "_partial_": True}, "weights": str(tmp_path / "mine.safetensors")}
+        load(["model=tiny"]).cfg.model,
+        {"net": {"_target_": "conftest.Cnn", "_partial_": True}, "weights": str(tmp_path / "mine.safetensors")},
     )
     assert build(cfg, "model")(torch.rand(2, 3, 16, 16)).shape == (2, 6)
 

@@ -163,6 +163,16 @@ def test_attributions_are_saved_under_an_id_without_the_metric(tmp_path):
     assert array.dtype == np.float32
 
 
+def test_a_map_that_is_wanted_later_is_made_without_scoring_again(tmp_path):
+    choice = ["method=sm", "metric=[unified]", "data.limit=2"]
+    complete(small_cell(tmp_path, *choice))
+    before = rows_of(tmp_path)
+    assert complete(small_cell(tmp_path, *choice, "run.save_attributions=true")) == 2
+    assert len(list((tmp_path / "attributions").rglob("*.npy"))) == 2
+    pd.testing.assert_frame_equal(rows_of(tmp_path), before)
+    assert complete(small_cell(tmp_path, *choice, "run.save_attributions=true")) == 0
+
+
 def test_the_record_is_the_recipe(tmp_path):
     cell = small_cell(tmp_path, *FAST)
     cell.record("unified")
@@ -189,4 +199,7 @@ def test_fingerprints_lie_in_the_files(tmp_path):
 
     complete(small_cell(tmp_path, *FAST, "data.limit=2"))
     file = next((tmp_path / "rows").rglob("*.parquet"))
-    assert set(json.loads(pq.read_schema(file).metadata[b"heatproof.fingerprints"])) == {"synthetic-00000", "synthetic-00001"}
+    assert set(json.loads(pq.read_schema(file).metadata[b"heatproof.fingerprints"])) == {
+        "synthetic-00000",
+        "synthetic-00001",
+    }

@@ -1,0 +1,75 @@
+# `make help` lists what there is. Settings: PYTHON= (any Python 3.10 to 3.13), PIP_ARGS=, and for tables
+# MODELS= METHODS= DATA= LIMIT= DEVICE= LAUNCHER= RESULTS= ARGS= (any further key=value).
+
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV ?= .venv
+RESULTS ?= results
+PY := $(VENV)/bin/python
+
+comma := ,
+LIST = [$(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))]
+OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METHODS),'experiment.methods=$(call LIST,$(METHODS))') \
+	$(if $(DATA),data=$(DATA)) $(if $(ROOT),data.root=$(ROOT)) $(if $(LIMIT),data.limit=$(LIMIT)) \
+	$(if $(DEVICE),compute.device=$(DEVICE)) paths.results=$(RESULTS) $(ARGS)
+EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test smoke lint format clean $(EXPERIMENTS)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@for f in conf/experiment/*.yaml; do n=$$(basename $$f .yaml | tr _ -); \
+	  [ $$n = demo ] || printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')"; done
+	@echo "Tables take MODELS= METHODS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= RESULTS= ARGS=."
+
+# Each set-up is a file that says it is done: nothing is installed twice, and a change of pyproject.toml installs what is new.
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 14) else \
+	  "Heatproof needs Python 3.10 to 3.13; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12 …" % v)'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/demo: $(VENV)/python pyproject.toml
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo]"
+	touch $@
+
+$(VENV)/dev: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,dev,hf]"
+	touch $@
+
+setup: $(VENV)/demo ## install Heatproof into .venv
+
+demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photographs, in minutes
+	$(PY) -m bench.run experiment=demo paths.results=$(RESULTS)/demo
+	$(PY) -m bench.report experiment=demo paths.results=$(RESULTS)/demo
+	@echo "The picture: $(RESULTS)/demo/report/demo.png"
+
+test: $(VENV)/dev ## all tests
+	$(PY) -m pytest --numprocesses=auto
+
+SMOKE = $(RESULTS)/smoke
+METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))
+SMALL = model.size=32 data.limit=2 compute.batch_size=2 'metric=[$(METRICS)]' paths.results=$(SMOKE)
+
+smoke: $(VENV)/demo ## every method and metric once, on the tiny network, in a minute
+	rm -rf $(SMOKE)
+	$(PY) -m bench.run -m 'method=glob(*,exclude=precomputed)' run.save_attributions=true $(SMALL)
+	test ! -e conf/method/precomputed.yaml || \
+	  $(PY) -m bench.run method=precomputed method.root=$$(ls -d $(SMOKE)/attributions/* | head -n 1) $(SMALL)
+	$(PY) -m bench.report paths.results=$(SMOKE)
+
+lint: $(VENV)/dev ## style
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(VENV)/dev ## put style right where a tool can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean: ## remove the set-up, not the results
+	rm -rf $(VENV) build *.egg-info
+
+$(filter-out demo,$(EXPERIMENTS)): $(VENV)/demo
+	$(PY) -m bench.run experiment=$(subst -,_,$@) $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS)
+	$(PY) -m bench.report experiment=$(subst -,_,$@) $(OPTIONS)
