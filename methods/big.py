@@ -6,7 +6,7 @@ https://arxiv.org/abs/2103.11257:
 where x* is adversarial: found by `steps` steps x*_{k+1} = clip01( x*_k - alpha * sign grad p_c(x*_k) ) from x*_0 = x.
 `big`: x* is where all the steps lead, as in the released programs. `big_boundary`: an image's steps end at its first
 x* that the network no longer sees as c, which is what the name promises. An image without one in all its steps has x*
-where they lead, as in `big`; its row shows the passes of all of them. An image that the network gets wrong takes 1 step.
+where they lead, as in `big`; its row shows the passes of all of them. A misclassified image takes one step.
 `big_as_published`: gradients pile up, as the program never resets them, so that step k goes along the sign of the
 sum of grad p_c over x*_0 ... x*_k.
 Departures from that program: of its seven attacks only the first ever counts, and no bound on the distance is reached
