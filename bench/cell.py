@@ -162,6 +162,8 @@ def open_cell(config: Config) -> Cell:
 
 def build(cfg: DictConfig, where: str):
     """Instantiate a `_target_`; a missing key or a value that does not fit is the user's to mend."""
+    for key in sorted(OmegaConf.missing_keys(cfg)):  # a partial function would miss it when it is called
+        raise UserError(f"{key} must be given: {key}=….")
     try:
         return instantiate(cfg, _convert_="all")
     except MissingMandatoryValue as error:

@@ -2,10 +2,12 @@
 
 import inspect
 
+import numpy as np
 import pytest
 import torch
 from conftest import IDS, SIZE
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from bench.cell import bind
 from bench.config import CONF, load
@@ -25,8 +27,13 @@ class Source:
 
 
 @pytest.fixture(params=METHODS)
-def method(request):
-    made = instantiate(load([f"method={request.param}"]).cfg.method, _convert_="all")
+def method(request, tmp_path):
+    cfg = load([f"method={request.param}"]).cfg.method
+    if OmegaConf.is_missing(cfg, "root"):  # a method that reads maps
+        cfg.root = str(tmp_path)
+        for image in IDS:
+            np.save(tmp_path / f"{image}.npy", Rng(9, "maps", [image]).uniform(3, SIZE, SIZE)[0].numpy())
+    made = instantiate(cfg, _convert_="all")
     bind(made, Source(), seed=0)
     return made
 
