@@ -9,6 +9,7 @@ from torch import nn
 from bench.cell import Cell
 from bench.models import Network
 from bench.rng import Rng
+from methods.notes import listening
 from metrics.trial import Trial
 
 
@@ -34,12 +35,15 @@ def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     classes, one_forward, one_backward = _try(cell)
     stub = Stub(cell.network, classes)
     x, target = torch.zeros(1, 3, *[cell.network.preprocessing.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
-    cell_method = cell.method(stub, x, target, Rng(0, "forecast", ["image"]))
-    forward, backward = stub.forward_passes, stub.backward_passes
-    trial = Trial(stub, x, target, cell_method, ids=["image"], seed=0, colour=lambda: torch.zeros(3))
+    with listening() as notes:
+        maps = cell.method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
+    counted = stub.forward_passes, stub.backward_passes
+    forward = int(notes.get("forward_passes", counted)[0])
+    backward = int(notes.get("backward_passes", counted[1:])[0])
+    trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3))
     for name in metrics:
         cell.metrics[name](trial)
-    scoring = stub.forward_passes - forward
+    scoring = stub.forward_passes - counted[0]
     seconds = (forward + scoring) * one_forward + backward * one_backward
     return Forecast(forward, backward, scoring, seconds)
 
