@@ -80,6 +80,29 @@ def test_a_broken_map_is_named_and_costs_its_own_image_only(cnn, x, target, tmp_
     assert (maps[[0, 2, 3]] == 1).all()
 
 
+def touch(file):
+    open(file, "w").close()
+
+
+class Code:
+    """What runs `touch` when somebody unpickles it."""
+
+    def __init__(self, file):
+        self.file = str(file)
+
+    def __reduce__(self):
+        return touch, (self.file,)
+
+
+def test_a_map_runs_no_code(cnn, x, target, tmp_path):
+    np.save(tmp_path / f"{IDS[0]}.npy", np.array([Code(tmp_path / "ran")]))
+    np.load(tmp_path / f"{IDS[0]}.npy", allow_pickle=True)
+    assert (tmp_path / "ran").exists(), "it would"
+    (tmp_path / "ran").unlink()
+    scored(cnn, x, target, tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
 SCORING = ["metric=[unified,kl,insertion_deletion]", "compute.batch_size=2", "data.limit=5"]
 
 
