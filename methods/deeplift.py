@@ -35,7 +35,10 @@ from methods.gradient import at
 from methods.notes import note
 from methods.rescale import RescaleEverywhere, rescale_as_released, softmax_of_captum
 
-RULES = {"all": (RescaleEverywhere, torch.softmax), "released": (rescale_as_released, softmax_of_captum)}
+RULES = {
+    "all": (lambda model: RescaleEverywhere(), torch.softmax),
+    "released": (rescale_as_released, softmax_of_captum),
+}
 
 
 def deeplift(
@@ -47,8 +50,8 @@ def deeplift(
     rules: `all`, or those that were at work in the `released` programs.  rng: ignored, the method is deterministic.
     """
     x0 = torch.full_like(x, baseline)
-    follow_rules, softmax = RULES[rules]
-    with torch.enable_grad(), follow_rules():
+    follow, softmax = RULES[rules]
+    with torch.enable_grad(), torch.compiler.set_stance("force_eager"), follow(model):  # no rule acts in compiled code
         pair = torch.cat([x, x0]).detach().requires_grad_()
         logits = model(pair)
         outputs = at(softmax(logits, 1) if objective == "probability" else logits, target.repeat(2))

@@ -15,7 +15,6 @@ from types import FunctionType
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.module import register_module_forward_hook
 from torch.overrides import TorchFunctionMode
 
 # fmt: off
@@ -36,15 +35,6 @@ class RescaleEverywhere(TorchFunctionMode):
     What has no rule keeps its own gradient, which is right where it is linear.
     """
 
-    def __enter__(self):
-        self.eager = torch.compiler.set_stance("force_eager")  # compiled code would not ask
-        self.eager.__enter__()
-        return super().__enter__()
-
-    def __exit__(self, *error):
-        super().__exit__(*error)
-        self.eager.__exit__(*error)
-
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if _is_composite(func):
@@ -61,22 +51,22 @@ class RescaleEverywhere(TorchFunctionMode):
 
 
 @contextmanager
-def rescale_as_released() -> Iterator[None]:
-    """While it is on, the modules that captum knew among those of the released networks follow the rescale rule."""
+def rescale_as_released(model: nn.Module) -> Iterator[None]:
+    """While it is on, the modules of the model that captum knew in the released networks too follow the rescale rule."""
 
-    def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor | None:
-        if isinstance(module, nn.Sigmoid):
-            return elementwise(torch.sigmoid, *inputs)
-        if isinstance(module, nn.MaxPool2d):
-            m = module
-            return max_pool(functional.max_pool2d, *inputs, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode)
-        return None
+    def gate(module: nn.Sigmoid, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        return elementwise(torch.sigmoid, *inputs)
 
-    handle = register_module_forward_hook(hook)
+    def pool(m: nn.MaxPool2d, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        return max_pool(functional.max_pool2d, *inputs, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode)
+
+    rules = {nn.Sigmoid: gate, nn.MaxPool2d: pool}
+    handles = [m.register_forward_hook(rules[type(m)]) for m in model.modules() if type(m) in rules]
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def varies(t: object) -> bool:
