@@ -50,9 +50,11 @@ class Trial:
     @torch.inference_mode()
     def read(self, images: Images) -> Readings:
         """One forward pass, and all that can be read off it. kl is KL(uniform || p) in nats."""
-        log_p = self.model(images).log_softmax(dim=1)
+        logits = self.model(images)
+        log_p, target = logits.log_softmax(dim=1), self.target[:, None]
         return {
-            "probability": log_p.gather(1, self.target[:, None]).squeeze(1).exp(),
+            "probability": log_p.gather(1, target).squeeze(1).exp(),
+            "logit": logits.gather(1, target).squeeze(1),
             "kl": -math.log(log_p.shape[1]) - log_p.mean(dim=1),
         }
 
