@@ -66,13 +66,18 @@ class Cell:
             "model": {k: v for k, v in cfg["model"].items() if k not in PLACES["model"]} | {"digest": self.weights},
             "data": {k: v for k, v in cfg["data"].items() if k not in PLACES["data"]}
             | {"name": self.config.names["data"]},
-            "method": cfg["method"],
+            "method": cfg["method"] | {f"{name}.digest": value.digest() for name, value in bound(self.method).items()},
             "metric": cfg["metric"][metric] if metric else None,
             "precision": self.config.cfg.compute.precision,
             "device": self.compute.device.type,
             "seed": self.seed,
             "target": self.config.cfg.run.target,
         }
+
+    def fingerprint(self, image: str) -> str:
+        """Of all that an image's row is made from: the picture, and a file that the method reads for it, if it does."""
+        own = getattr(getattr(self.method, "func", None), "fingerprint", None)
+        return self.source.fingerprint(image) + (own(image, **self.method.keywords) if own else "")
 
     def run_id(self, metric: str) -> str:
         return _digest(self.identity(metric))
@@ -107,7 +112,7 @@ class Cell:
         cfg = OmegaConf.to_container(self.config.cfg, resolve=True)
         file = self.results / "runs" / f"{self.run_id(metric)}.yaml"
         session = {
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "command": " ".join(["python -m bench.run", *self.config.overrides]),
             "git": _git(),
             "versions": _versions(),
@@ -182,9 +187,13 @@ def build(cfg: DictConfig, where: str):
 
 def bind(method: Callable, source: Source, seed: int) -> None:
     """Give every argument of the method that asks for it (EG's references) the run's source and seed."""
-    for argument in getattr(method, "keywords", {}).values():
-        if hasattr(argument, "bind"):
-            argument.bind(source, seed)
+    for argument in bound(method).values():
+        argument.bind(source, seed)
+
+
+def bound(method: Callable) -> dict[str, object]:
+    """The arguments of a method that read images themselves. Each has bind(source, seed) and digest()."""
+    return {name: value for name, value in getattr(method, "keywords", {}).items() if hasattr(value, "bind")}
 
 
 def shard(ids: list[str], part: str) -> list[str]:

@@ -4,6 +4,7 @@ The pool is drawn by run.seed from all images of the source, whichever of them t
 on limits, subsets or shards. It is loaded when the first reference is asked for; broken images are passed over.
 """
 
+import hashlib
 from collections.abc import Iterator
 from itertools import islice
 
@@ -32,6 +33,11 @@ class References:
         """Say whose images they are. The harness does, before the method runs."""
         self.source, self.seed, self.images = source, seed, None
 
+    def digest(self) -> str:
+        """sha256 of what the pool is drawn from: another pool gives an image other references."""
+        drawn = islice(self._ids(), self.n + 1)
+        return hashlib.sha256("\n".join(f"{i} {self.source.fingerprint(i)}" for i in drawn).encode()).hexdigest()
+
     def __call__(self, rng: Rng, x: Images) -> Images:
         """A reference for each image, with replacement, from the image's own stream. In x's dtype and layout."""
         if self.images is None:
@@ -50,10 +56,14 @@ class References:
         self.images = torch.stack([sample.pixels for sample in pool])
         self.places = {sample.id: k for k, sample in enumerate(pool)}
 
-    def _drawn(self) -> Iterator[Sample]:
-        """The source's images in random order, those that can be read. Every id has a lot of its own."""
+    def _ids(self) -> Iterator[str]:
+        """The source's images in random order. Every id has a lot of its own."""
         lots = Rng(self.seed, "references", self.source.ids).integers(1 << 62).tolist()
-        for _, image in sorted(zip(lots, self.source.ids, strict=True)):
+        return (image for _, image in sorted(zip(lots, self.source.ids, strict=True)))
+
+    def _drawn(self) -> Iterator[Sample]:
+        """Those of them that can be read."""
+        for image in self._ids():
             try:
                 yield self.source.load(image)
             except ImageError:

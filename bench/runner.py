@@ -20,7 +20,7 @@ Row = dict[str, object]
 def missing(cell: Cell) -> Work:
     """What is not there yet: the difference between what was asked for and what is done."""
     done = {metric: cell.rows(metric).done() for metric in cell.metrics}
-    lacking = {i: tuple(m for m in done if done[m].get(i) != cell.source.fingerprint(i)) for i in cell.ids}
+    lacking = {i: tuple(m for m in done if done[m].get(i) != cell.fingerprint(i)) for i in cell.ids}
     return {image: metrics for image, metrics in lacking.items() if metrics or unsaved(cell, image)}
 
 
@@ -33,7 +33,7 @@ def run(cell: Cell, work: Work) -> Iterator[int]:
         for batch in stream(cell.source, list(images), cell.compute.batch_size, cell.compute.workers_for(len(work))):
             rows = judge(cell, batch, metrics)
             there = [*batch.ids, *(failure.id for failure in batch.failures)]
-            fingerprints = {image: cell.source.fingerprint(image) for image in there}
+            fingerprints = {image: cell.fingerprint(image) for image in there}
             for metric in metrics:
                 stores[metric].add(rows[metric], fingerprints)
             yield len(there)

@@ -152,3 +152,16 @@ def test_missing_maps_are_failed_rows_and_no_obstacle_to_the_others(tmp_path):
 def test_the_folder_must_be_given(tmp_path):
     with pytest.raises(UserError, match="^method.root must be given"):
         small_cell(tmp_path, "method=precomputed")
+
+
+def test_a_changed_map_is_scored_again(tmp_path):
+    root = tmp_path / "maps"
+    root.mkdir()
+    for image in ("synthetic-00000", "synthetic-00001"):
+        np.save(root / f"{image}.npy", np.sin(np.arange(3 * 32 * 32.0)).reshape(3, 32, 32))
+    choice = ["method=precomputed", f"method.root={root}", "metric=[unified]", "data.limit=2"]
+    assert complete(small_cell(tmp_path, *choice)) == 2
+    assert complete(small_cell(tmp_path, *choice)) == 0
+    np.save(root / "synthetic-00001.npy", np.cos(np.arange(3 * 32 * 32.0)).reshape(3, 32, 32))
+    assert complete(small_cell(tmp_path, *choice)) == 1
+    assert len(rows_of(tmp_path)) == 2

@@ -203,3 +203,13 @@ def test_fingerprints_lie_in_the_files(tmp_path):
         "synthetic-00000",
         "synthetic-00001",
     }
+
+
+def test_other_references_are_another_run(tmp_path):
+    one = small_cell(tmp_path, "method=eg", "metric=[unified]", "data.n=200")
+    assert one.run_id("unified") == small_cell(tmp_path, "method=eg", "metric=[unified]", "data.n=200").run_id(
+        "unified"
+    )
+    assert one.run_id("unified") != small_cell(tmp_path, "method=eg", "metric=[unified]", "data.n=300").run_id(
+        "unified"
+    )
