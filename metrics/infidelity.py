@@ -1,6 +1,7 @@
 """INFD, infidelity. Yeh, Hsieh, Suggala, Inouye & Ravikumar, NeurIPS 2019, https://arxiv.org/abs/1901.09392:
 
-    INFD = mean over draws of  (D - b u)^2,   D = z_t(x) - z_t(x - I),   u = sum(I * A / |A|),   b = mean(D u) / (mean(u^2) + 1e-8)
+    INFD = mean over draws of  (D - b u)^2,   D = z_t(x) - z_t(x - I),   u = sum(I * A / |A|)
+    b    = mean(D u) / (mean(u^2) + 1e-8)
 
 Do the scores of what a perturbation I took away foretell the fall D of the target's logit? Lower is better; b makes the
 score blind to the map's scale (as captum's `normalize=True` does, but for the 1e-8, which asks that A have unit length).

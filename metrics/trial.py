@@ -7,6 +7,7 @@ or ends with the clean image and with the baseline: each is passed through the n
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,10 @@ from metrics.baselines import baseline_image
 from metrics.orders import reveal_index
 
 Readings = dict[str, Tensor]  # what is read off the network: readout -> [B], or [B, S] along a curve
+
+
+class Unfit(ValueError):
+    """A metric cannot score these images, whatever the map. The message says what they lack, and the cure."""
 
 
 class Trial:
@@ -32,11 +37,15 @@ class Trial:
         ids: Sequence[str],
         seed: int,
         colour: Callable[[], Tensor],
-        mask: Masks | None = None,
+        mask: Masks | None | Literal["everywhere"] = "everywhere",
     ):
-        """colour: gives the network's confusion colour, [3], when a metric asks for it.  mask: where the object is."""
+        """colour: gives the network's confusion colour, [3], when a metric asks for it.
+
+        mask: where the object is; None: nobody knows.
+        """
         self.model, self.x, self.target, self.attribution = model, x, target, attribution
-        self.ids, self.seed, self.mask = ids, seed, mask
+        self.ids, self.seed = ids, seed
+        self.mask = torch.ones_like(x[:, 0], dtype=torch.bool) if isinstance(mask, str) else mask
         # Each is worked out once, when the first metric asks.
         self.baseline = cache(lambda name: baseline_image(name, x, colour))
         self.clean = cache(lambda: self.read(x))
