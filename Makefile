@@ -19,7 +19,7 @@ EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@for f in conf/experiment/*.yaml; do n=$$(basename $$f .yaml | tr _ -); \
+	@for f in $$(ls conf/experiment/*.yaml | sort -V); do n=$$(basename $$f .yaml | tr _ -); \
 	  [ $$n = demo ] || printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')"; done
 	@echo "Tables take MODELS= METHODS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= RESULTS= ARGS=."
 

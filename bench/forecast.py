@@ -1,16 +1,22 @@
 """What a run will cost, said before it starts: passes from a dry run, seconds from two passes of the network."""
 
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from bench.cell import Cell
+from bench.cell import Cell, bind, build
+from bench.config import Config
+from bench.data import Source
 from bench.models import Network
+from bench.preprocessing import Preprocessing
 from bench.rng import Rng
 from methods.notes import listening
 from metrics.trial import Trial
+
+CLASSES = 1000  # of a network that has not been loaded
 
 
 @dataclass(frozen=True)
@@ -33,30 +39,52 @@ class Forecast:
 def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
     classes, one_forward, one_backward = _try(cell)
-    stub = Stub(cell.network, classes)
-    x, target = torch.zeros(1, 3, *[cell.network.preprocessing.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
+    metrics = [cell.metrics[name] for name in metrics]
+    forward, backward, scoring = count(cell.method, metrics, cell.network.preprocessing, classes)
+    seconds = (forward + scoring) * one_forward + backward * one_backward
+    return Forecast(forward, backward, scoring, seconds)
+
+
+def count(method: Callable, metrics: Iterable[Callable], images: Preprocessing, classes: int) -> tuple[int, int, int]:
+    """Forward and backward passes of a method, at most, and passes that score its map, for one image."""
+    stub = Stub(images, classes)
+    x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
     with listening() as notes:
-        maps = cell.method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
+        maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
     counted = stub.forward_passes, stub.backward_passes
     forward = int(notes.get("forward_passes", counted)[0])
     backward = int(notes.get("backward_passes", counted[1:])[0])
     trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3))
-    for name in metrics:
-        cell.metrics[name](trial)
-    scoring = stub.forward_passes - counted[0]
-    seconds = (forward + scoring) * one_forward + backward * one_backward
-    return Forecast(forward, backward, scoring, seconds)
+    for metric in metrics:
+        metric(trial)
+    return forward, backward, stub.forward_passes - counted[0]
+
+
+def total(configs: list[Config], source: Source, images: int) -> str:
+    """One line about a whole sweep, counted without a network.  images: of each cell."""
+    known, forward, backward = {}, 0, 0
+    for config in configs:
+        cfg = config.cfg
+        key = str([cfg.method, cfg.metric, cfg.model.size])
+        if key not in known:
+            method = build(cfg.method, "method")
+            bind(method, source, cfg.run.seed)
+            metrics = [build(metric, f"metric.{name}") for name, metric in cfg.metric.items()]
+            known[key] = count(method, metrics, Preprocessing(cfg.model.size, cfg.model.size), CLASSES)
+        forward, backward = forward + known[key][0] + known[key][2], backward + known[key][1]
+    passes = f"{images * forward:,} forward and {images * backward:,} backward passes"
+    return f"{len(configs)} cells of {images} images: {passes} at most, less what is there already."
 
 
 class Stub(Network):
     """A network of no cost that has made up its mind, so that methods which stop early do not."""
 
-    def __init__(self, of: Network, classes: int):
+    def __init__(self, images: Preprocessing, classes: int):
         super().__init__(
             nn.Identity(),
             mean=None,
             std=None,
-            preprocessing=of.preprocessing,
+            preprocessing=images,
             feature_layer=None,
             confusion=None,
             weights_file=None,

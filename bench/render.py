@@ -1,21 +1,24 @@
 """Numbers to tables that people read: Markdown and LaTeX from the same grids of cells."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-TITLES = {"insertion": "Insertion ↑", "deletion": "Deletion ↓", "gap": "GAP ↑", "score": "Score"}
-SIGN = {"insertion": 1, "deletion": -1, "gap": 1}  # higher or lower is better; a lone score does not say
+from bench import tables
+
+TITLES = {"insertion": "Insertion", "deletion": "Deletion", "gap": "GAP", "score": "Score", "fps": "Images / s"}
+ARROWS = {1: " ↑", -1: " ↓", None: ""}  # higher or lower is better; not every score says
 NOTHING = "–"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry of a table; the best of its column is bold."""
+    """One entry of a table; the best of its column is bold, and what is not told from it has a dagger."""
 
     text: str
     bold: bool = False
+    dagger: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,14 @@ class Grid:
     title: str
     header: list[str]
     rows: list[list[Cell]]
+    lines: list[str] = field(default_factory=list)  # below it
 
 
-def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float) -> list[Grid]:
-    """A grid per metric, confidence, data and model; a row per method.
+def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float, footers: dict | None = None) -> list[Grid]:
+    """A grid per metric, confidence, data and model; a row per row.
 
-    labels: {run_id: what tells it from another run of the same cell}. A confidence split of a metric is left out where
-    it holds neither a measured nor a published value for any model; "all images" never is.
+    labels: {run_id: what tells it from another run of the same cell}. footers: statistics.compare's. A confidence split
+    of a metric is left out where it holds neither a measured nor a published value for any model; "all images" never is.
     """
     words = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
     found = []
@@ -40,7 +44,8 @@ def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float) -> li
         if confidence == "all" or family[["mean", "published"]].notna().any(axis=None):
             for (data, model), part in family.groupby(["data", "model"], sort=False):
                 title = f"{model} · {metric} · {words[confidence]} · {data}"
-                found.append(_grid(part, metric, title, labels))
+                lines = (footers or {}).get((data, model, metric, confidence), [])
+                found.append(_grid(part, metric, title, labels, lines))
     return found
 
 
@@ -48,15 +53,20 @@ def markdown(grid: Grid) -> str:
     """A heading and a table."""
     lines = ["| " + " | ".join(grid.header) + " |", "| --- |" + " ---: |" * (len(grid.header) - 1)]
     for row in grid.rows:
-        lines.append("| " + " | ".join(f"**{cell.text}**" if cell.bold else cell.text for cell in row) + " |")
-    return f"## {grid.title}\n\n" + "\n".join(lines) + "\n"
+        texts = (f"**{cell.text}**" if cell.bold else cell.text + " †" * cell.dagger for cell in row)
+        lines.append("| " + " | ".join(texts) + " |")
+    below = "".join(f"\n{line}\n" for line in grid.lines)
+    return f"## {grid.title}\n\n" + "\n".join(lines) + "\n" + below
 
 
 def latex(grid: Grid) -> str:
     """A table environment; needs \\usepackage{booktabs} and nothing else."""
     lines = [" & ".join(_escape(name) for name in grid.header) + r" \\", r"\midrule"]
     for row in grid.rows:
-        texts = (rf"\textbf{{{_escape(cell.text)}}}" if cell.bold else _escape(cell.text) for cell in row)
+        texts = (
+            rf"\textbf{{{_escape(cell.text)}}}" if cell.bold else _escape(cell.text + " †" * cell.dagger)
+            for cell in row
+        )
         lines.append(" & ".join(texts) + r" \\")
     columns = "l" + "r" * (len(grid.header) - 1)
     return "\n".join([
@@ -67,36 +77,30 @@ def latex(grid: Grid) -> str:
         *lines,
         r"\bottomrule",
         r"\end{tabular}}",
+        *(rf"\par {_escape(line)}" for line in grid.lines),
         r"\end{table}",
         "",
     ])  # fmt: skip
 
 
-def _grid(part: pd.DataFrame, metric: str, title: str, labels: dict[str, str]) -> Grid:
-    """Per quantity a measured column and, where the paper has a value for any method, its value and the difference."""
+def _grid(part: pd.DataFrame, metric: str, title: str, labels: dict[str, str], lines: list[str]) -> Grid:
+    """Per quantity a measured column and, where the paper has a cell for any row, its value, Δ and the verdict."""
     shown = list(dict.fromkeys(part["quantity"]))
-    printed = {q: part.loc[part["quantity"] == q, "published"].notna().any() for q in shown}
+    printed = {q: (part.loc[part["quantity"] == q, "verdict"] != "").any() for q in shown}
     header = ["Method"]
     for quantity in shown:
-        header += [TITLES[quantity], "published", "Δ"] if printed[quantity] else [TITLES[quantity]]
-    best = {q: _best(part.loc[part["quantity"] == q, "mean"], q) for q in shown}
+        header.append(TITLES[quantity] + ARROWS[tables.sign(metric, quantity)])
+        header += ["published", "Δ", "verdict"] if printed[quantity] else []
     rows = []
-    for (method, run_id), lines in part.groupby(["method", "run_id"], sort=False, dropna=False):
+    for (name, run_id), cells in part.groupby(["row", "run_id"], sort=False, dropna=False):
         label = labels.get(run_id)
-        row = [Cell(f"{method} ({label})" if label else method)]
-        for quantity, line in zip(shown, lines.to_dict("records"), strict=True):
-            row.append(Cell(_measured(line), bold=line["mean"] == best[quantity]))
+        row = [Cell(f"{name} ({label})" if label else name)]
+        for quantity, cell in zip(shown, cells.to_dict("records"), strict=True):
+            row.append(Cell(_measured(cell), bold=cell["standing"] == "best", dagger=cell["standing"] == "level"))
             if printed[quantity]:
-                row += [Cell(_text(line["published"])), Cell(_number(line["difference"], "+"))]
-        rows.append([*row, Cell(_count(lines.iloc[0]))])
-    return Grid(metric, title, [*header, "n"], rows)
-
-
-def _best(means: pd.Series, quantity: str) -> float | None:
-    """The best mean, if there is a choice."""
-    if quantity not in SIGN or means.count() < 2:
-        return None
-    return means.max() if SIGN[quantity] > 0 else means.min()
+                row += [Cell(_text(cell["published"])), Cell(_number(cell["difference"], "+")), Cell(cell["verdict"])]
+        rows.append([*row, Cell(_count(cells.iloc[0]))])
+    return Grid(metric, title, [*header, "n"], rows, lines)
 
 
 def _measured(line: dict) -> str:
@@ -124,6 +128,7 @@ def _escape(text: str) -> str:
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     special |= {c: "\\" + c for c in "_%&#${}"}
     special |= {"±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$", "–": "--", "·": r"$\cdot$"}
+    special |= {"†": r"$\dagger$", "τ": r"$\tau$"}
     special |= {"<": "$<$", ">": "$>$", "≥": r"$\geq$", "≤": r"$\leq$"}
     pattern = "|".join(map(re.escape, special)) + r"|(?<![\w.])-(?=\d)"  # a minus sign, not a hyphen
     return re.sub(pattern, lambda match: special.get(match[0], "$-$"), text)

@@ -18,14 +18,32 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import figures, published, records, render, tables
+from bench import experiments, figures, published, records, render, statistics, tables
 from bench.config import load
 from bench.data import open_source
 from bench.errors import UserError
 from bench.preprocessing import Preprocessing
 
-COLUMNS = ["experiment", *tables.PARTITIONS, "confidence", "quantity", "mean", "ci_low", "ci_high", "n", "failed"]
-COLUMNS += ["published", "difference", "run_id", "published_source"]
+COLUMNS = [
+    "experiment",
+    *tables.PARTITIONS,
+    "row",
+    "confidence",
+    "quantity",
+    "mean",
+    "ci_low",
+    "ci_high",
+    "n",
+    "failed",
+]
+COLUMNS += ["standing", "published", "difference", "verdict", "run_id", "published_source"]
+IMAGES = {  # experiment.images: what the published numbers are of
+    "A": "The published numbers are, most probably, of the images that `la_release` holds.",
+    "B": "The published numbers are of ImageNet images that nobody lists: compare ranks, not values.",
+    "mixed": "The published numbers are of two image sets: those of GIG, EG, DeepLIFT and SG most probably of the images "
+    "that `la_release` holds, all others of images that nobody lists: compare ranks, not values.",
+    "unknown": "The published numbers are of images that nobody lists: compare ranks, not values.",
+}
 LOCAL = ("paths.", "data.root", "hydra")  # overrides that say where things lie, not what they are
 
 
@@ -38,6 +56,7 @@ class Report:
     numbers: pd.DataFrame  # columns COLUMNS
     facts: list[str] = field(default_factory=list)  # lines above the tables
     notes: list[str] = field(default_factory=list)  # lines below them
+    footers: dict = field(default_factory=dict)  # {(data, model, metric, confidence): lines below that table}
     labels: dict[str, str] = field(default_factory=dict)  # {run_id: what tells it from others of its cell}
     threshold: float = 0.70
     panel: Callable[[Path], Path] | None = None  # draws the experiment's picture
@@ -72,11 +91,16 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     report = of_experiment(cfg, overrides, rows, runs) if experiment else of_everything(cfg, rows, runs)
     command = f"python -m bench.report {shlex.join(o for o in overrides if not o.startswith(LOCAL))}".rstrip()
     report.threshold = cfg.report.threshold
+    report.numbers, report.footers = statistics.compare(report.numbers, rows, report.threshold, cfg.report.bootstrap)
+    tolerance = _tolerance(cfg)
     report.facts += records.provenance(report.numbers, runs)
     report.facts += [
         f"Low confidence: largest softmax probability below {report.threshold:.2f}; high: from there on.",
         f"Mean over images ± half of its 95 % bootstrap interval ({cfg.report.bootstrap} resamples; both ends are in "
-        "the CSV). Δ: measured minus published. Bold: the best of a column.",
+        "the CSV). Δ: measured minus published. Bold: the best of a column. †: not told from it by a paired Wilcoxon test "
+        "over the same images, 5 %, Holm's correction over the column.",
+        "Verdict: reproduced, the published value is inside the interval; close, within "
+        f"{tolerance['absolute']:g} of a probability, {tolerance['relative']:.0%} of anything else; or off.",
         f"Made again by `{command}`.",
     ]
     return report, results / "report"
@@ -85,7 +109,7 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
 def write(report: Report, folder: Path) -> list[Path]:
     """NAME.md, NAME.csv and NAME.tex; the paths, in this order."""
     folder.mkdir(parents=True, exist_ok=True)
-    grids = render.grids(report.numbers, report.labels, report.threshold)
+    grids = render.grids(report.numbers, report.labels, report.threshold, report.footers)
     parts = [f"# {report.title}\n", "".join(f"- {fact}\n" for fact in report.facts)]
     parts += [render.markdown(grid) for grid in grids]
     if report.notes:
@@ -105,31 +129,33 @@ def write(report: Report, folder: Path) -> list[Path]:
 def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
     """A table of a paper: every model, method and metric that it names, run or not."""
     plan, cells, notes = cfg.experiment, [], []
-    metrics = f"metric=[{','.join(plan.metrics)}]"
     scored = rows[rows["status"] == "ok"].groupby("run_id").size()
-    for model in plan.models:
-        for method in plan.methods:
-            composed = load([*overrides, f"model={model}", f"method={method}", metrics])
-            for metric in plan.metrics:
-                names = composed.names | {"metric": metric}
-                matching = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
-                matching.sort(key=lambda i: (-scored.get(i, 0), i))
-                if len(matching) > 1:
-                    notes.append(records.several(matching, runs, scored))
-                cells.append(names | {"run_id": matching[0] if matching else None})
-    numbers = _numbers(cfg, cells, rows).assign(experiment=plan.name)
-    renamed = plan.get("published") or {}
-    if plan.get("paper"):
-        numbers = published.beside(numbers, plan.paper, plan.table, renamed)
+    for cell in experiments.cells(plan):
+        composed = load([*overrides, *cell.overrides])
+        for metric in plan.metrics:
+            names = composed.names | {"metric": metric}
+            matching = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
+            matching.sort(key=lambda i: (-scored.get(i, 0), i))
+            if len(matching) > 1:
+                notes.append(records.several(matching, runs, scored))
+            run_id = matching[0] if matching else None
+            cells.append(names | {"run_id": run_id, "row": cell.row.label, "overrides": cell.overrides})
+    numbers = _numbers(cfg, cells, rows, plan.get("quantities")).assign(experiment=plan.name)
+    printed = {row.label: row.published for row in experiments.rows(plan)}
+    if plan.get("table") is None:
+        numbers = _unpublished(numbers)
     else:
-        numbers = numbers.assign(published=None, difference=float("nan"), published_source=None)
-    notes += [f"`{ours}` is set beside the published row `{theirs}`." for ours, theirs in renamed.items()]
-    notes += _missing(numbers) + _unequal(numbers)
+        unnamed = plan.get("unnamed_model")
+        numbers = published.beside(numbers, plan.paper, plan.table, printed, unnamed, _tolerance(cfg))
+        notes += _renamed(numbers, printed) + _impossible(plan)
+    notes += _missing(numbers) + _unequal(numbers) + list(plan.get("notes") or [])
     if numbers["published"].notna().any():
+        notes += [IMAGES[plan.images]] if plan.get("images") else []
         notes.append("What is known to be inconsistent in the published tables: `results/published/README.md`.")
     report = Report(plan.name, plan.title, numbers, notes=notes)
-    if plan.get("paper"):
-        report.facts.append(f"Paper: {plan.paper}, table {plan.table}.")
+    for kind in ("table", "figure"):
+        if plan.get(kind):
+            report.facts.append(f"Paper: {plan.paper}, {kind} {plan[kind]}.")
     if plan.get("panel"):
         report.panel = functools.partial(_panel, cfg=cfg, runs=runs, data=composed.names["data"])
     return report
@@ -154,27 +180,51 @@ def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) ->
         if len(part) > 1:
             labels |= records.labels({i: runs.get(i, {}) for i in part["run_id"]})
     numbers = _numbers(cfg, cells.to_dict("records"), rows)
-    numbers = numbers.assign(experiment=None, published=None, difference=float("nan"), published_source=None)
+    numbers = _unpublished(numbers).assign(experiment=None, row=numbers["method"])
     return Report("summary", "Everything that has rows", numbers, notes=_unequal(numbers), labels=labels)
 
 
-def _numbers(cfg: DictConfig, cells: list[dict], rows: pd.DataFrame) -> pd.DataFrame:
+def _numbers(cfg: DictConfig, cells: list[dict], rows: pd.DataFrame, wanted: list[str] | None = None) -> pd.DataFrame:
     """Each cell's means and intervals. A metric without any rows is taken for a pair unless papers print it as one."""
     kinds = {metric: tables.quantities(part) for metric, part in rows.groupby("metric")}
     kinds = {metric: ("score",) for metric in published.SCORES} | kinds
-    cells = [cell | {"quantities": kinds.get(cell["metric"], tables.PAIR)} for cell in cells]
+    cells = [cell | {"quantities": tuple(wanted or kinds.get(cell["metric"], tables.PAIR))} for cell in cells]
     return tables.measure(rows, pd.DataFrame(cells), cfg.report.threshold, cfg.report.bootstrap)
+
+
+def _unpublished(numbers: pd.DataFrame) -> pd.DataFrame:
+    return numbers.assign(published=None, difference=float("nan"), published_source=None, verdict="")
+
+
+def _tolerance(cfg: DictConfig) -> dict[str, float]:
+    return published.TOLERANCE | dict(cfg.report.get("tolerance") or {})
+
+
+def _renamed(numbers: pd.DataFrame, printed: dict[str, dict | None]) -> list[str]:
+    """Rows that stand beside a printed row of another name."""
+    there = set(numbers.loc[numbers["verdict"] != "", "row"])
+    named = {ours: row for ours, row in printed.items() if ours in there and "param" not in row}
+    pairs = [f"`{ours}` beside `{row['method']}`" for ours, row in named.items() if ours != row["method"]]
+    return [f"Set beside published rows of other names: {', '.join(pairs)}."] if pairs else []
+
+
+def _impossible(plan: DictConfig) -> list[str]:
+    known = published.impossible(plan.paper, plan.table)
+    return [
+        f"No published number of {model} in this table can be right: contradiction {number}."
+        for model, number in known.items()
+        if model in plan.models
+    ]
 
 
 def _missing(numbers: pd.DataFrame) -> list[str]:
     """How to run the first of the cells that have no rows."""
-    cells = numbers.drop_duplicates(tables.PARTITIONS)
+    cells = numbers.drop_duplicates([*tables.PARTITIONS, "row"])
     gone = cells[cells["run_id"].isna()]
     if gone.empty:
         return []
     first = gone.iloc[0]
-    settings = [f"{key}={first[key]}" for key in ("data", "model", "method")]
-    command = shlex.join(["python", "-m", "bench.run", *settings, f"metric=[{first['metric']}]"])
+    command = shlex.join(["python", "-m", "bench.run", f"data={first['data']}", *first["overrides"]])
     return [f"{len(gone)} of {len(cells)} cells have not been run under these settings. The first: `{command}`"]
 
 

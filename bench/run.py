@@ -12,6 +12,7 @@ from tqdm import tqdm
 from bench.cell import Cell, open_cell
 from bench.config import Config, chosen
 from bench.errors import UserError
+from bench.experiments import of_cell
 from bench.forecast import forecast
 from bench.runner import missing, run
 from bench.summary import summary
@@ -22,7 +23,7 @@ def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
     config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
-        failed = carry_out(open_cell(config))
+        failed = carry_out(open_cell(of_cell(config)))
         if failed:
             raise UserError(f"{failed} images failed; their rows say why. The next run tries them again.")
     except UserError as error:

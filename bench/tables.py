@@ -10,8 +10,11 @@ import pyarrow.dataset as ds
 import yaml
 
 PARTITIONS = ["data", "model", "method", "metric"]
-SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]  # all that a table needs
+SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]
+SCALARS += ["seconds_attribution"]  # all that a table needs
 PAIR = ("insertion", "deletion", "gap")
+SIGN = {"insertion": 1, "deletion": -1, "gap": 1, "fps": 1}  # 1: higher is better; -1: lower is
+SCORE_SIGN = {"infidelity": -1, "localisation": 1, "pointing": 1}  # of metrics with one score
 CONFIDENCES = ("all", "low", "high")
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
 
@@ -49,6 +52,11 @@ def quantities(rows: pd.DataFrame) -> tuple[str, ...]:
     return ("score",) if rows["score"].notna().any() else PAIR
 
 
+def sign(metric: str, quantity: str) -> int | None:
+    """1: higher is better; -1: lower is; None: nobody says."""
+    return SCORE_SIGN.get(metric) if quantity == "score" else SIGN[quantity]
+
+
 def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: int) -> pd.DataFrame:
     """One line per cell, confidence and quantity: mean, ci_low, ci_high, n, failed.
 
@@ -59,7 +67,7 @@ def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: in
         part = by_run.get(cell["run_id"], rows[:0])
         wanted = cell.pop("quantities")
         for confidence in CONFIDENCES:
-            for numbers in _summary(_split(part, confidence, threshold), wanted, draws):
+            for numbers in _summary(split(part, confidence, threshold), wanted, draws):
                 lines.append(cell | {"confidence": confidence} | numbers)
     return pd.DataFrame(lines)
 
@@ -69,19 +77,30 @@ def interval(values: np.ndarray, draws: int) -> np.ndarray:
 
     The resampling depends on n alone, so columns, and methods with the same images, are resampled together.
     """
+    if len(values) < 2:
+        return np.full((2, values.shape[1]), np.nan)
+    return np.percentile(resampled(values, draws), [2.5, 97.5], axis=0)
+
+
+def resampled(values: np.ndarray, draws: int) -> np.ndarray:
+    """Means over images drawn with replacement. values [n, Q] -> [draws, Q]."""
     n, columns = values.shape
-    if n < 2:
-        return np.full((2, columns), np.nan)
     random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
     means, chunk = np.empty((draws, columns)), max(1, RESAMPLED_AT_ONCE // n)
     for start in range(0, draws, chunk):
         picked = random.integers(n, size=(min(chunk, draws - start), n), dtype=np.int32)
         for column in range(columns):
             means[start : start + chunk, column] = values[:, column].take(picked).mean(axis=1)
-    return np.percentile(means, [2.5, 97.5], axis=0)
+    return means
 
 
-def _split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:
+def by_image(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """{run_id: its scored images, by id, with their gaps}."""
+    ok = rows[rows["status"] == "ok"].assign(gap=rows["insertion"] - rows["deletion"])
+    return {run_id: part.set_index("image_id") for run_id, part in ok.groupby("run_id")}
+
+
+def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:
     """low: below the threshold; high: at it or above. An image that failed before it was classified is only in all."""
     if confidence == "all":
         return rows
@@ -91,15 +110,16 @@ def _split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFram
 def _summary(rows: pd.DataFrame, wanted: tuple[str, ...], draws: int) -> list[dict]:
     """One dict per quantity; failed images are counted, not averaged."""
     ok = rows[rows["status"] == "ok"].sort_values("image_id")
-    ok = ok.assign(gap=ok["insertion"] - ok["deletion"])
+    ok = ok.assign(gap=ok["insertion"] - ok["deletion"], fps=ok["seconds_attribution"])
     values = ok[list(wanted)].to_numpy(dtype=float)  # [n, Q]
     low, high = interval(values, draws)
     means = values.mean(axis=0) if len(values) else np.full(len(wanted), np.nan)
     counts = {"n": len(ok), "failed": len(rows) - len(ok)}
-    return [
-        {"quantity": name, "mean": mean, "ci_low": a, "ci_high": b, **counts}
-        for name, mean, a, b in zip(wanted, means, low, high, strict=True)
-    ]
+    lines = []
+    for name, mean, a, b in zip(wanted, means, low, high, strict=True):
+        mean, a, b = (1 / mean, 1 / b, 1 / a) if name == "fps" else (mean, a, b)  # of the mean seconds
+        lines.append({"quantity": name, "mean": mean, "ci_low": a, "ci_high": b, **counts})
+    return lines
 
 
 def _dataset(folder: Path) -> ds.Dataset:

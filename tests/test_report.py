@@ -58,7 +58,7 @@ def run(results, run_id, method, scores, *, overrides=(), device="cpu", created=
     rows = [(f"{i:03}", "ok", a, b) for i, (a, b) in enumerate(scores)]
     rows += [(f"f{i}", "failed", None, None) for i in range(failed)]
     table = pd.DataFrame(rows, columns=["image_id", "status", "insertion", "deletion"])
-    table = table.assign(run_id=run_id, confidence=0.9, score=None)
+    table = table.assign(run_id=run_id, confidence=0.9, score=None, seconds_attribution=0.5)
     table = table.astype(dict.fromkeys(["insertion", "deletion", "score"], float))
     folder = results / "rows" / "/".join(f"{key}={value}" for key, value in cell.items())
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,15 +80,15 @@ def test_cell_holds_the_mean_the_published_value_and_their_difference(tmp_path):
     assert (float(line["mean"]), line["n"], line["published"]) == (0.3, "2", "0.03165")
     assert float(line["difference"]) == pytest.approx(0.3 - 0.03165)
     assert (line["run_id"], line["published_source"]) == ("a1", "la_table1.csv")
-    assert "| sm | 0.3000 ± 0.1000 | 0.03165 | +0.2684 |" in markdown
-    assert "`sm` is set beside the published row `fast_ig`" in markdown
+    assert "| sm | 0.3000 ± 0.1000 | 0.03165 | +0.2684 | off |" in markdown
+    assert "`sm` beside `fast_ig`" in markdown
 
 
 def test_cells_without_rows_are_shown_with_the_command_that_makes_them(tmp_path):
     run(tmp_path, "a1", "sm", [(0.2, 0.1)])
     lines, markdown, _ = make(tmp_path, "experiment=toy")
     assert (lines["ig", "all", "gap"]["mean"], lines["ig", "all", "gap"]["n"]) == ("", "0")
-    assert "| ig | not run | 0.05802 |" in markdown
+    assert "| ig | not run | 0.05802 | – | not run |" in markdown
     assert "python -m bench.run data=synthetic model=resnet50 method=ig 'metric=[unified]'" in markdown
 
 
@@ -129,16 +129,16 @@ def test_best_is_bold_in_the_metrics_own_direction(tmp_path):
     run(tmp_path, "a1", "sm", [(0.2, 0.1)])
     run(tmp_path, "b2", "ig", [(0.5, 0.3)])
     _, markdown, latex = make(tmp_path)
-    assert "| sm | 0.2000 | **0.1000** | 0.1000 | 1 |" in markdown
-    assert "| ig | **0.5000** | 0.3000 | **0.2000** | 1 |" in markdown
-    assert r"ig & \textbf{0.5000} & 0.3000 & \textbf{0.2000} & 1 \\" in latex
+    assert "| sm | 0.2000 † | **0.1000** | 0.1000 † | 1 |" in markdown
+    assert "| ig | **0.5000** | 0.3000 † | **0.2000** | 1 |" in markdown
+    assert r"ig & \textbf{0.5000} & 0.3000 $\dagger$ & \textbf{0.2000} & 1 \\" in latex
 
 
 def test_summary_tells_runs_of_one_cell_apart_by_their_settings(tmp_path):
     run(tmp_path, "a1", "ig", [(0.2, 0.1)], overrides=["method.steps=5"])
     run(tmp_path, "b2", "ig", [(0.5, 0.3)], overrides=["method.steps=7"])
     _, markdown, _ = make(tmp_path)
-    assert "| ig (steps=5) | 0.2000 |" in markdown
+    assert "| ig (steps=5) | 0.2000 † |" in markdown
     assert "| ig (steps=7) | **0.5000** |" in markdown
 
 

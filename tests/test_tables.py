@@ -1,18 +1,18 @@
-"""Rows to numbers: the bootstrap against its closed form, splits, failed and doubled rows, published values."""
+"""Rows to numbers: the bootstrap against its closed form, splits, failed and doubled rows."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bench import published, tables
+from bench import tables
 
 CELL = {"data": "toy", "model": "resnet50", "method": "la", "metric": "unified"}
 DRAWS = 2000
 
 
-def row(image_id, insertion, deletion=0.0, *, confidence=0.9, status="ok", run_id="a1", score=None):
+def row(image_id, insertion, deletion=0.0, *, confidence=0.9, status="ok", run_id="a1", score=None, seconds=0.5):
     scalars = {"run_id": run_id, "image_id": image_id, "status": status, "confidence": confidence}
-    return scalars | {"insertion": insertion, "deletion": deletion, "score": score}
+    return scalars | {"insertion": insertion, "deletion": deletion, "score": score, "seconds_attribution": seconds}
 
 
 def save(results, rows, part="part-0", **cell):
@@ -20,7 +20,7 @@ def save(results, rows, part="part-0", **cell):
     where = CELL | cell
     folder = results / "rows" / "/".join(f"{key}={value}" for key, value in where.items())
     folder.mkdir(parents=True, exist_ok=True)
-    floats = dict.fromkeys(["confidence", "insertion", "deletion", "score"], float)
+    floats = dict.fromkeys(["confidence", "insertion", "deletion", "score", "seconds_attribution"], float)
     pd.DataFrame(rows).astype(floats).to_parquet(folder / f"{part}.parquet")
 
 
@@ -117,41 +117,7 @@ def test_no_rows_is_an_empty_table(tmp_path):
     assert tables.load_rows(tmp_path).empty
 
 
-def beside(paper, table, *keys, rename=None, mean=0.5):
-    columns = ["model", "method", "metric", "confidence", "quantity"]
-    numbers = pd.DataFrame([dict(zip(columns, key, strict=True), mean=mean) for key in keys])
-    return published.beside(numbers, paper, table, rename or {})
-
-
-def test_published_values_keep_their_printed_digits():
-    found = beside("aii", 2, ("inception_v3", "sm", "fair", "low", "insertion")).iloc[0]
-    assert found["published"] == "0.024"
-    assert found["difference"] == pytest.approx(0.476)
-    assert found["published_source"] == "aii_table2.csv"
-    assert beside("aii", 4, ("inception_v3", "sm", "insertion_deletion", "all", "gap"))["published"][0] == "0.1680"
-
-
-def test_each_metric_finds_its_own_family():
-    keys = [("inception_v3", "sm", metric, "low", "insertion") for metric in ("unified", "fair", "kl", "pixel")]
-    assert list(beside("aii", 1, *keys)["published"].fillna("")) == ["0.0226", "", "", ""]
-    assert list(beside("aii", 3, *keys)["published"].fillna("")) == ["", "", "4.0006", ""]
-    assert beside("attexplore", 8, ("resnet50", "attexplore", "infidelity", "all", "score"))["published"][0] == "0.671"
-
-
-def test_a_gap_that_was_not_printed_is_the_difference_of_the_printed_scores():
-    found = beside("la", 1, ("inception_v3", "fast_ig", "unified", "all", "gap"))  # 0.05604 and 0.08542
-    assert found["published"][0] == "-0.02938"
-
-
-def test_our_method_can_be_set_beside_a_published_one_of_another_name():
-    key = ("resnet50", "fast_ig_as_published", "unified", "all", "insertion")
-    assert beside("la", 1, key)["published"].isna().all()
-    assert beside("la", 1, key, rename={"fast_ig_as_published": "fast_ig"})["published"][0] == "0.03165"
-
-
-def test_a_swept_table_has_no_value_for_a_method_without_the_setting():
-    assert (
-        beside("attexplore", 3, ("resnet50", "attexplore", "insertion_deletion", "all", "gap"))["published"]
-        .isna()
-        .all()
-    )
+def test_images_a_second_are_those_of_the_mean_seconds():
+    found = measure([row("a", 0.2, seconds=0.1), row("b", 0.2, seconds=0.3)], quantities=("fps",))["all", "fps"]
+    assert found["mean"] == pytest.approx(5.0)  # not the mean of 10 and 3.3
+    assert found["ci_low"] < 5 < found["ci_high"]

@@ -1,0 +1,105 @@
+"""Statistics against scipy, and what a column's marks say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bench import statistics
+
+RANDOM = np.random.default_rng(3)
+SAMPLES = {
+    "spread": RANDOM.normal(0.2, 1, 40),
+    "tied": RANDOM.integers(-3, 5, 60).astype(float),  # zeros too
+    "clear": RANDOM.normal(1, 0.1, 30),
+    "few": np.array([0.1, -0.2, 0.3]),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_signed_rank_is_scipys(name):
+    expected = stats.wilcoxon(SAMPLES[name], zero_method="wilcox", correction=False, method="asymptotic").pvalue
+    assert statistics.signed_rank(SAMPLES[name]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_equal_scores_are_not_told_apart():
+    assert statistics.signed_rank(np.zeros(9)) == 1
+    assert statistics.signed_rank(np.array([])) == 1
+
+
+def test_holm_by_hand():
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.6, 0.9]) == [1.0, 1.0]  # never above 1
+    assert statistics.holm([]) == []
+
+
+def test_tau_is_scipys_with_ties_and_for_many_rankings_at_once():
+    b = RANDOM.integers(0, 5, 12).astype(float)
+    many = np.stack([RANDOM.integers(0, 6, 12), RANDOM.permutation(12), b])
+    expected = [stats.kendalltau(a, b, variant="b").statistic for a in many]
+    np.testing.assert_allclose(statistics.tau_b(many, b), expected)
+    assert np.isnan(statistics.tau_b(np.ones(12), b))
+
+
+def test_images_needed_give_the_power_that_was_asked_for():
+    d = RANDOM.normal(0.1, 0.5, 20)
+    n = statistics.images_needed(d)
+    shift = abs(d.mean()) / d.std(ddof=1) * np.sqrt(n)
+    assert stats.norm.sf(1.96 - shift) == pytest.approx(0.8, abs=0.01)
+    assert statistics.images_needed(np.zeros(5)) is None
+
+
+def column(scores, *, quantity="insertion", metric="unified", published=None, missing=0):
+    """compare() of one column. scores: {row: values over images 0, 1, …}."""
+    lines, rows = [], []
+    for k, (name, values) in enumerate(scores.items()):
+        cell = {"data": "d", "model": "m", "metric": metric, "confidence": "all", "quantity": quantity, "row": name}
+        printed = (published or {}).get(name)
+        lines.append(cell | {"run_id": name, "mean": np.mean(values), "n": len(values), "published": printed})
+        nothing = dict.fromkeys(["insertion", "deletion", "score"], np.nan)
+        rows += [
+            {**nothing, "run_id": name, "image_id": str(i), "status": "ok", "confidence": 0.9, quantity: value}
+            for i, value in enumerate(values)
+            if not (k == 0 and i < missing)
+        ]
+    numbers, footers = statistics.compare(pd.DataFrame(lines), pd.DataFrame(rows), 0.7, 500)
+    return dict(zip(numbers["row"], numbers["standing"], strict=True)), " ".join(
+        footers.get(("d", "m", metric, "all"), [])
+    )
+
+
+BASE = RANDOM.normal(0.5, 0.3, 60)
+
+
+def test_what_differs_little_but_always_is_told_apart_and_what_differs_by_chance_is_not():
+    scores = {"a": BASE + 0.01, "always": BASE, "chance": BASE + RANDOM.normal(0.005, 0.05, 60)}
+    standing, _ = column(scores)
+    assert standing == {"a": "best", "always": "", "chance": "level"}  # unpaired, none would be
+
+
+def test_direction_is_the_metrics():
+    scores = {"low": BASE, "high": BASE + 0.1}
+    assert column(scores)[0] == {"low": "", "high": "best"}
+    assert column(scores, quantity="deletion")[0] == {"low": "best", "high": ""}
+    assert column(scores, quantity="score", metric="infidelity")[0] == {"low": "best", "high": ""}
+    assert column(scores, quantity="score", metric="nobody_knows")[0] == {"low": "", "high": ""}
+
+
+def test_rows_are_paired_by_image_not_by_place():
+    standing, _ = column({"a": BASE + 0.01, "b": BASE}, missing=7)
+    assert standing == {"a": "best", "b": ""}
+
+
+def test_the_runner_up_comes_with_the_images_that_would_settle_it():
+    _, line = column({"a": BASE, "b": BASE + RANDOM.normal(0, 0.1, 60), "c": BASE - 0.3})
+    assert "To tell" in line and "here 60" in line
+    assert "c " not in line
+
+
+def test_ranking_is_set_beside_the_published_one_with_an_interval():
+    scores = {name: BASE + shift for name, shift in zip("abcd", (0.3, 0.2, 0.1, 0.0), strict=True)}
+    _, line = column(scores, published=dict(zip("abcd", ("4", "3", "2", "1"), strict=True)))
+    assert "insertion, 4 rows: 1.00 [1.00, 1.00]" in line
+    _, line = column(scores, published={"a": "1", "b": "2", "c": "3"})
+    assert "3 rows: -1.00" in line
+    assert "Kendall" not in column(scores, published={"a": "1", "b": "2"})[1]
