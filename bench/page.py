@@ -16,12 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from omegaconf import DictConfig
 
-from bench import ablations, gallery, plots, records, sheets, tables
-from bench.render import TITLES
+from bench import ablations, gallery, plots, records, sheets, statistics, tables
+from bench.render import ARROWS, TITLES
 from bench.rows import Rows
 
 TEMPLATES = Path(__file__).parent / "templates"
 NUMBERS = [*tables.PARTITIONS, "confidence", "quantity", "mean", "ci_low", "ci_high", "n", "failed", "run_id"]
+TEXTS = ["row", "run_id", "published", "standing", "verdict"]
 SIDES = ("insertion", "deletion")
 SHARE = {"insertion": "share of values put in", "deletion": "share of values taken out"}
 READOUTS = {"kl": "KL(uniform ‖ p), nats"}
@@ -55,7 +56,7 @@ class Figure:
 
 
 def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None) -> Path:
-    """The page's path. numbers: what bench.tables.measure says of all runs; worked out here if not given."""
+    """The page's path. numbers: of all runs, as a report has them; worked out here if not given."""
     rows, runs = tables.load_rows(results), tables.load_runs(results)
     if numbers is None:
         numbers = _measured(rows, cfg)
@@ -90,10 +91,13 @@ def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None) -
 
 
 def _measured(rows: pd.DataFrame, cfg: DictConfig) -> pd.DataFrame:
+    """The means of every run, and which are the best."""
     kinds = {metric: tables.quantities(part) for metric, part in rows.groupby("metric")}
     cells = rows[[*tables.PARTITIONS, "run_id"]].drop_duplicates().sort_values([*tables.PARTITIONS, "run_id"])
-    cells = cells.assign(quantities=[kinds[metric] for metric in cells["metric"]])
-    return tables.measure(rows, cells, cfg.report.threshold, cfg.report.bootstrap)
+    cells = cells.assign(row=cells["method"], quantities=[kinds[metric] for metric in cells["metric"]])
+    threshold, draws = cfg.report.threshold, cfg.report.bootstrap
+    numbers = tables.measure(rows, cells, threshold, draws).assign(published=None)
+    return statistics.compare(numbers, rows, threshold, draws)[0]
 
 
 def _usual(rows: pd.DataFrame, runs: dict[str, dict], scored: Mapping[str, int]) -> Shown:
@@ -107,18 +111,19 @@ def _usual(rows: pd.DataFrame, runs: dict[str, dict], scored: Mapping[str, int])
 
 def _tolerant(numbers: pd.DataFrame) -> pd.DataFrame:
     """With the columns that only some tables have."""
-    optional = [name for name in ("published", "difference", "verdict") if name not in numbers]
-    return numbers.assign(**dict.fromkeys(optional))
+    optional = {"row": numbers["method"]} | dict.fromkeys(("standing", "published", "difference", "verdict"))
+    return numbers.assign(**{name: values for name, values in optional.items() if name not in numbers})
 
 
 def _experiments(folder: Path, threshold: float) -> list[Section]:
     """What `python -m bench.report experiment=NAME` has left in this folder."""
     found = []
     for file in sorted(folder.glob("*.csv"), key=_natural):
-        numbers = pd.read_csv(file, dtype={"published": "str", "run_id": "str", "verdict": "str"})
+        numbers = pd.read_csv(file, dtype=dict.fromkeys(TEXTS, "str"))
         if {*NUMBERS, "experiment"} <= set(numbers) and numbers["experiment"].notna().any():
-            numbers, cells = _tolerant(numbers), numbers.drop_duplicates(tables.PARTITIONS)
-            title, facts, notes = _prose(file.with_suffix(".md"))
+            numbers = _tolerant(numbers)
+            cells = numbers.drop_duplicates([*tables.PARTITIONS, "row"])
+            title, facts, notes, footers = _prose(file.with_suffix(".md"))
             files = [file.with_suffix(ending) for ending in (".md", ".csv", ".tex", ".png", ".pdf")]
             found.append(
                 Section(
@@ -127,7 +132,7 @@ def _experiments(folder: Path, threshold: float) -> list[Section]:
                     facts=facts,
                     notes=notes,
                     files=[path.name for path in files if path.exists()],
-                    tabs=sheets.tabs(numbers, {}, threshold),
+                    tabs=sheets.tabs(numbers, {}, threshold, footers),
                     verdicts=sheets.verdicts(numbers),
                     measured=int(cells["run_id"].notna().sum()),
                     cells=len(cells),
@@ -136,14 +141,16 @@ def _experiments(folder: Path, threshold: float) -> list[Section]:
     return found
 
 
-def _prose(file: Path) -> tuple[str | None, list[str], list[str]]:
-    """Of a report in Markdown the title, the list under it and the notes at its end."""
+def _prose(file: Path) -> tuple[str | None, list[str], list[str], dict[str, list[str]]]:
+    """Of a report in Markdown its title, the list under it, the notes at its end, and {table's title: lines below it}."""
     if not file.exists():
-        return None, [], []
-    text = file.read_text(encoding="utf-8")
-    title = re.match(r"# (.*)", text)
-    head, notes = text.split("\n## ", 1)[0], text.partition("\n## Notes\n")[2]
-    return title and title[1], re.findall(r"^- (.*)", head, re.M), re.findall(r"^\d+\. (.*)", notes, re.M)
+        return None, [], [], {}
+    head, *parts = file.read_text(encoding="utf-8").split("\n## ")
+    title = re.match(r"# (.*)", head)
+    bodies = {heading: body.splitlines() for heading, _, body in (part.partition("\n") for part in parts)}
+    notes = [re.sub(r"^\d+\. ", "", line) for line in bodies.pop("Notes", []) if line]
+    below = {heading: [line for line in body if line and line[0] != "|"] for heading, body in bodies.items()}
+    return title and title[1], re.findall(r"^- (.*)", head, re.M), notes, below
 
 
 def _networks(numbers: pd.DataFrame, runs: dict[str, dict], threshold: float) -> list[Section]:
@@ -154,8 +161,11 @@ def _networks(numbers: pd.DataFrame, runs: dict[str, dict], threshold: float) ->
         for _, cell in part.groupby(["method", "metric"]):
             if cell["run_id"].nunique() > 1:
                 labels |= records.labels({i: runs.get(i, {}) for i in cell["run_id"].unique()})
-        names = part["metric"] + " " + part["method"] + " " + part["run_id"].map(labels).fillna("")
-        part = part.iloc[sorted(range(len(part)), key=[_natural(name) for name in names].__getitem__)]
+        keys = [
+            (metric, method, _natural(labels.get(run_id, "")))
+            for metric, method, run_id in part[["metric", "method", "run_id"]].itertuples(index=False)
+        ]
+        part = part.iloc[sorted(range(len(part)), key=keys.__getitem__)]
         id = f"rows-{_slug(data, model)}"
         found.append(Section(id, f"{model} on {data}", [], [], [], sheets.tabs(part, labels, threshold), {}))
     return found
@@ -175,7 +185,10 @@ def _curves(results: Path, folder: Path, runs: dict[str, dict], shown: Shown) ->
         if any(lines.values()):
             readout = runs.get(next(iter(chosen.values())), {}).get("config", {}).get("metric", {}).get("readout")
             y = READOUTS.get(readout, readout or "probability")
-            panels = [plots.Panel(TITLES[side], SHARE[side], y, lines[side], floor=0) for side in SIDES]
+            panels = [
+                plots.Panel(TITLES[side] + ARROWS[tables.SIGN[side]], SHARE[side], y, lines[side], floor=0)
+                for side in SIDES
+            ]
             title, stem = f"{model} · {metric} · {data}", f"curves_{_slug(data, model, metric)}"
             figures.append(_figure(folder, stem, title, panels, styles))
     return figures
@@ -196,7 +209,14 @@ def _ablations(folder: Path, found: list[ablations.Ablation]) -> list[Figure]:
     for ablation in found:
         names = list(dict.fromkeys(line.name for lines in ablation.lines.values() for line in lines))
         panels = [
-            plots.Panel(TITLES.get(name, name), ablation.setting, ablation.metric, lines, True, ablation.values)
+            plots.Panel(
+                TITLES.get(name, name) + ARROWS[tables.sign(ablation.metric, name)],
+                ablation.setting,
+                ablation.metric,
+                lines,
+                True,
+                ablation.values,
+            )
             for name, lines in ablation.lines.items()
         ]
         title = f"{ablation.method}: {ablation.setting} · {ablation.metric} · {ablation.data}"

@@ -18,7 +18,7 @@ PANEL, SMALL = (4.4, 3.0), (3.3, 2.5)  # inches, in a paper and on the page
 DPI = 200
 CLEANING = {  # what matplotlib writes: what a page needs of it
     r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->": "",
-    r'<svg [^>]*?(viewBox="[^"]*")[^>]*>': r'<svg \1 role="img" aria-hidden="true">',
+    r'<svg [^>]*?(viewBox="[^"]*")[^>]*>': r'<svg \1 aria-hidden="true">',
     r'<g id="line:([^"]*)"': r'<g data-line="\1"',
     r'<g id="[^"]*"': "<g",
     r"font-family: [^;]*; ": "",
@@ -86,9 +86,10 @@ def write(stem: Path, panels: list[Panel], styles: dict[str, int]) -> list[Path]
             fontsize=8,
             frameon=False,
         )
-        figure.savefig(stem.with_suffix(".png"), pil_kwargs={"optimize": True})
-        figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": None})
-    return [stem.with_suffix(".png"), stem.with_suffix(".pdf")]
+        files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]  # a name may hold a dot
+        figure.savefig(files[0], pil_kwargs={"optimize": True})
+        figure.savefig(files[1], metadata={"CreationDate": None})
+    return files
 
 
 def svg(name: str, panel: Panel, styles: dict[str, int]) -> str:

@@ -1,11 +1,12 @@
 """Numbers to the tables of the page: sortable entries, the published value and the verdict beside the measured one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bench.render import NOTHING, SIGN, TITLES
-from bench.tables import CONFIDENCES
+from bench import tables
+from bench.render import ARROWS, NOTHING, TITLES
 
 VERDICTS = {"reproduced": "✓", "close": "≈", "off": "✗", "not run": "○", "not readable": "?", "impossible": "⊘"}
 
@@ -36,6 +37,7 @@ class Sheet:
     groups: list[tuple[str, int]]
     columns: list[Column]
     rows: list[list[Entry]]
+    lines: list[str] = field(default_factory=list)  # below it
 
 
 @dataclass(frozen=True)
@@ -47,81 +49,77 @@ class Tab:
     sheets: list[Sheet] = field(default_factory=list)
 
 
-def tabs(numbers: pd.DataFrame, labels: dict[str, str], threshold: float) -> list[Tab]:
+def tabs(
+    numbers: pd.DataFrame, labels: Mapping[str, str], threshold: float, footers: Mapping[str, list[str]] | None = None
+) -> list[Tab]:
     """A tab per confidence split that holds anything, a table per metric, data and model in it.
 
-    labels: {run_id: what tells it from another run of the same cell}.
+    labels: {run_id: what tells it from another run of the same cell}. footers: {a table's full title: lines below it}.
     """
     titles = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
     found = []
-    for confidence in CONFIDENCES:
+    for confidence in tables.CONFIDENCES:
         part = numbers[numbers["confidence"] == confidence]
         if len(part) and (confidence == "all" or part[["mean", "published"]].notna().any(axis=None)):
-            groups = part.groupby(["metric", "data", "model"], sort=False)
-            sheets = [_sheet(cells, f"{model} · {metric} · {data}", labels) for (metric, data, model), cells in groups]
-            found.append(Tab(confidence, titles[confidence], sheets))
+            tab = Tab(confidence, titles[confidence])
+            for (metric, data, model), cells in part.groupby(["metric", "data", "model"], sort=False):
+                below = (footers or {}).get(f"{model} · {metric} · {titles[confidence]} · {data}", [])
+                tab.sheets.append(_sheet(cells, metric, f"{model} · {metric} · {data}", labels, below))
+            found.append(tab)
     return found
 
 
 def verdicts(numbers: pd.DataFrame) -> dict[str, int]:
     """How often each word was said, the known ones first."""
-    counts = numbers["verdict"].value_counts()
+    counts = numbers["verdict"].replace("", None).value_counts()
     words = [*VERDICTS, *(word for word in counts.index if word not in VERDICTS)]
     return {word: int(counts[word]) for word in words if word in counts.index}
 
 
-def _sheet(part: pd.DataFrame, title: str, labels: dict[str, str]) -> Sheet:
+def _sheet(part: pd.DataFrame, metric: str, title: str, labels: Mapping[str, str], below: list[str]) -> Sheet:
     shown = list(dict.fromkeys(part["quantity"]))
-    of = {quantity: part[part["quantity"] == quantity] for quantity in shown}
-    beside = {quantity: of[quantity][["published", "verdict"]].notna().any(axis=None) for quantity in shown}
+    printed = {q: _said(part.loc[part["quantity"] == q, ["published", "verdict"]]) for q in shown}
     columns, groups = [Column("Method", "ascending")], []
     for quantity in shown:
-        name, first = TITLES.get(quantity, quantity), "ascending" if SIGN.get(quantity) == -1 else "descending"
-        columns.append(Column("measured" if any(beside.values()) else name, first))
-        columns += [Column("published", first), Column("Δ")] if beside[quantity] else []
-        groups += [(name, 3 if beside[quantity] else 1)] if any(beside.values()) else []
-    best = {quantity: _best(of[quantity]["mean"], quantity) for quantity in shown}
+        sign = tables.sign(metric, quantity)
+        name, first = TITLES.get(quantity, quantity) + ARROWS[sign], "ascending" if sign == -1 else "descending"
+        columns.append(Column("measured" if any(printed.values()) else name, first))
+        columns += [Column("published", first), Column("Δ")] if printed[quantity] else []
+        groups += [(name, 3 if printed[quantity] else 1)] if any(printed.values()) else []
     rows = []
-    for (method, run_id), lines in part.groupby(["method", "run_id"], sort=False, dropna=False):
-        label = labels.get(run_id)
-        row = [Entry(f"{method} ({label})" if label else method)]
+    for (name, run_id), lines in part.groupby(["row", "run_id"], sort=False, dropna=False):
+        label, first = labels.get(run_id), lines.iloc[0]
+        row = [Entry(f"{name} ({label})" if label else name)]
         for line in lines.to_dict("records"):
-            quantity = line["quantity"]
-            row.append(Entry(_measured(line), _value(line["mean"]), bold=line["mean"] == best[quantity]))
-            if beside[quantity]:
-                row.append(_published(line["published"]))
-                row.append(_difference(line))
-        first = lines.iloc[0]
-        row.append(Entry(f"{first['n']}" + (f" + {first['failed']} failed" if first["failed"] else ""), first["n"]))
-        rows.append(row)
-    return Sheet(title, groups, [*columns, Column("n")], rows)
+            row += [_measured(line), *([_published(line), _difference(line)] if printed[line["quantity"]] else [])]
+        failed = f" + {first['failed']} failed" if first["failed"] else ""
+        rows.append([*row, Entry(f"{first['n']}{failed}", first["n"])])
+    return Sheet(title, groups, [*columns, Column("n")], rows, below)
 
 
-def _best(means: pd.Series, quantity: str) -> float | None:
-    """The best mean, if there is a choice."""
-    if quantity not in SIGN or means.count() < 2:
-        return None
-    return means.max() if SIGN[quantity] > 0 else means.min()
+def _said(cells: pd.DataFrame) -> bool:
+    return bool((cells.notna() & (cells != "")).any(axis=None))
 
 
-def _measured(line: dict) -> str:
-    """mean ± half the interval."""
+def _measured(line: dict) -> Entry:
+    """mean ± half the interval; a dagger: not told from the best."""
     if pd.isna(line["run_id"]):
-        return "not run"
+        return Entry("not run")
     half = (line["ci_high"] - line["ci_low"]) / 2
-    return _number(line["mean"]) + ("" if pd.isna(half) else f" ± {half:.4f}")
+    text = _number(line["mean"]) + ("" if pd.isna(half) else f" ± {half:.4f}")
+    level = " †" if line["standing"] == "level" else ""
+    return Entry(text + level, _value(line["mean"]), bold=line["standing"] == "best")
 
 
-def _published(text: str | float) -> Entry:
-    return (
-        Entry(NOTHING)
-        if pd.isna(text)
-        else Entry(str(text).replace("-", "−"), _value(pd.to_numeric(text, errors="coerce")))
-    )
+def _published(line: dict) -> Entry:
+    digits = line["published"]
+    if pd.isna(digits) or digits == "":
+        return Entry(NOTHING)
+    return Entry(str(digits).replace("-", "−"), float(digits))
 
 
 def _difference(line: dict) -> Entry:
-    verdict = None if pd.isna(line["verdict"]) else str(line["verdict"])
+    verdict = None if pd.isna(line["verdict"]) else line["verdict"] or None
     return Entry(_number(line["difference"], "+"), _value(line["difference"]), verdict=verdict)
 
 

@@ -1,0 +1,292 @@
+"""The report as a page: opened from disk in a real browser, it shows the rows and asks nobody for anything."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from bench import PROTOCOL, gallery, page
+from bench.config import load
+from bench.rows import Rows
+
+CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync"""
+IDS = ["synthetic-00000", "synthetic-00001", "synthetic-00002"]
+SIZE = 32
+
+
+def leave(results, run_id, method, level, *overrides, maps=False, metric="unified"):
+    """A run's record and rows: insertion is `level` for every image and deletion 0.1, along flat curves."""
+    composed = load(["model=tiny", "data=synthetic", f"method={method}", f"metric=[{metric}]", *overrides])
+    cfg = OmegaConf.to_container(composed.cfg, resolve=True)
+    cell = {"data": "synthetic", "model": "tiny", "method": method, "metric": metric}
+    record = {
+        "run_id": run_id,
+        "attribution_id": f"maps-{method}-{'-'.join(overrides)}",
+        "cell": cell,
+        "config": {group: cfg[group] for group in ("model", "data", "method", "compute", "run")},
+        "versions": {"heatproof": "0.1.0", "protocol": str(PROTOCOL)},
+        "git": {"commit": "c0ffee", "dirty": False},
+        "device": {"type": "cpu", "name": "cpu"},
+        "weights": {"digest": "ab" * 32},
+        "preprocessing": {"size": SIZE, "resize": SIZE},
+        "created": "2026-01-02T03:04:05",
+    }
+    record["config"]["metric"] = cfg["metric"][metric]
+    (results / "runs").mkdir(parents=True, exist_ok=True)
+    (results / "runs" / f"{run_id}.yaml").write_text(yaml.safe_dump(record))
+    scores = {"insertion": level, "deletion": 0.1, "insertion_curve": [level] * 9, "deletion_curve": [0.1] * 9}
+    seen = zip(IDS, [0.5, 0.8, 0.9], strict=True)
+    rows = [{"image_id": i, "status": "ok", "confidence": c, "prediction": 3, "target": 3} | scores for i, c in seen]
+    Rows(results, cell, run_id).add(rows, {})
+    if maps:
+        folder = results / "attributions" / record["attribution_id"]
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, image in enumerate(IDS):
+            ramp = np.roll(np.linspace(0, 1, SIZE * SIZE), 100 * i).reshape(SIZE, SIZE)
+            np.save(folder / f"{image}.npy", np.stack([ramp] * 3).astype(np.float32))
+
+
+def table(results, name, verdicts, **columns):
+    """The CSV and the Markdown that a report of an experiment leaves: methods a, b, c measured at 0.1, 0.3, not at all."""
+    means = {"a": 0.1, "b": 0.3, "c": None}
+    lines = [
+        {"experiment": name, "data": "toy", "model": "net", "method": method, "metric": "unified", "confidence": split}
+        | {"quantity": "insertion", "mean": mean, "ci_low": mean, "ci_high": mean, "n": 7 if mean else 0, "failed": 0}
+        | {"published": "0.25", "difference": mean and mean - 0.25, "run_id": mean and "r1"} | columns
+        for split in ("all", "low")
+        for method, mean in means.items()
+    ]  # fmt: skip
+    numbers = pd.DataFrame(lines)
+    if verdicts:
+        numbers["verdict"] = verdicts * 2
+    (results / "report").mkdir(exist_ok=True)
+    numbers.to_csv(results / "report" / f"{name}.csv", index=False)
+    below = "## net · unified · confidence < 0.70 · toy\n\n| x |\n\nKendall: 1.\n"
+    text = f"# {name} & <b>co</b>\n\n- Made by `python -m x`.\n\n{below}\n## Notes\n\n1. Mind the `gap`.\n"
+    (results / "report" / f"{name}.md").write_text(text)
+
+
+def config(results, *overrides):
+    return load([f"paths.results={results}", "report.bootstrap=50", *overrides]).cfg
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    leave(results, "a1", "sm", 0.3, maps=True)
+    leave(results, "b2", "ig", 0.6, maps=True)
+    leave(results, "b3", "ig", 0.4, "method.steps=5")
+    leave(results, "c4", "sm", 2.0, metric="kl")
+    table(results, "toy_table1", ["off", "close", "not run"])
+    table(results, "toy_table2", None)
+    table(results, "toy_table3", ["reproduced", "reproduced", "unheard of"])
+    page.write(results, config(results))
+    return results
+
+
+@pytest.fixture(scope="module")
+def html(results):
+    return (results / "report" / "index.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("chromium and chromedriver are not installed (Debian: chromium chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(chromium, results):
+    """The page, freshly opened."""
+    chromium.get("about:blank")
+    chromium.get((results / "report" / "index.html").as_uri())
+    return chromium
+
+
+def find(browser, selector):
+    return browser.find_elements("css selector", selector)
+
+
+def shown(browser, selector):
+    return [element for element in find(browser, selector) if element.is_displayed()]
+
+
+def press(browser, element):
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+    element.click()
+
+
+def test_opens_without_an_error_and_asks_for_nothing(browser, results):
+    for log in ("browser", "performance"):  # of earlier tests
+        browser.get_log(log)
+    browser.refresh()
+    for element in find(browser, "details:not([open]) summary"):
+        press(browser, element)
+    events = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
+    urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert [url for url in urls if not url.startswith("data:")] == [(results / "report" / "index.html").as_uri()]
+    assert browser.get_log("browser") == []
+
+
+def test_a_click_on_a_column_sorts_best_first_then_the_other_way_and_what_was_not_run_stays_last(browser):
+    sheet = find(browser, "#experiment-toy_table1 .sheet")[0]
+    head = sheet.find_elements("css selector", "th[data-first]")[1]
+
+    def order():
+        return [row.text for row in sheet.find_elements("css selector", "tbody th")]
+
+    assert order() == ["a", "b", "c"]
+    press(browser, head.find_element("css selector", "button"))
+    assert (order(), head.get_attribute("aria-sort")) == (["b", "a", "c"], "descending")
+    press(browser, head.find_element("css selector", "button"))
+    assert (order(), head.get_attribute("aria-sort")) == (["a", "b", "c"], "ascending")
+
+
+def test_tabs_show_one_split_each_by_mouse_and_by_arrow_keys(browser):
+    panels = "#experiment-toy_table1 [role=tabpanel]"
+    first, second = find(browser, "#experiment-toy_table1 [role=tab]")
+    assert [p.is_displayed() for p in find(browser, panels)] == [True, False]
+    press(browser, second)
+    assert [p.is_displayed() for p in find(browser, panels)] == [False, True]
+    second.send_keys("\ue014")  # arrow right: round to the first
+    assert [p.is_displayed() for p in find(browser, panels)] == [True, False]
+    assert browser.switch_to.active_element == first
+    assert [t.get_attribute("aria-selected") for t in (first, second)] == ["true", "false"]
+
+
+def test_gallery_shows_the_chosen_image_and_the_scores_of_the_chosen_metric(browser):
+    def sources():
+        return [image.get_attribute("src") for image in shown(browser, ".exhibit img")]
+
+    before = sources()
+    assert len(before) == 3  # the photograph, ig, sm
+    assert all(browser.execute_script("return [...document.images].map(i => i.complete && i.naturalWidth)"))
+    options = find(browser, "#exhibit option")
+    assert [option.text for option in options] == IDS
+    options[1].click()
+    after = sources()
+    assert len(after) == 3 and not set(before) & set(after)
+    press(browser, find(browser, "[data-step='-1']")[0])
+    assert sources() == before
+
+    scores = ["0.600", "0.100", "+0.500", "0.300", "0.100", "+0.200"]
+    assert [e.text for e in shown(browser, ".score dd")] == scores
+    find(browser, "#metric option[value=kl]")[0].click()
+    assert [e.text for e in shown(browser, ".score dd")] == ["2.000", "0.100", "+1.900"]
+
+
+def test_a_pressed_name_leaves_its_line_alone_in_the_light(browser):
+    name = find(browser, "#curves .legend button")[0]
+    lines = find(browser, "#curves .plot:first-child [data-line]")
+    press(browser, name)
+    lit = {line.get_attribute("data-line") for line in lines if "dim" not in (line.get_attribute("class") or "")}
+    assert lit == {name.get_attribute("data-index")}
+    assert len(lines) > len(lit)
+
+
+def test_a_link_opens_the_section_it_leads_to(browser):
+    section = find(browser, "#experiment-toy_table3")[0]
+    assert section.get_attribute("open") is None
+    press(browser, find(browser, ".glance a[href='#experiment-toy_table3']")[0])
+    browser.execute_async_script("setTimeout(arguments[0], 50)")
+    assert section.get_attribute("open") is not None
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_but_tables_scrolls_sideways(browser, width):
+    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def text_of(html, section):
+    """Of one <details>, without tags."""
+    part = re.search(rf'<details class="section" id="{section}".*?</details>', html, re.S)[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", part).split())
+
+
+def test_a_verdict_is_a_word_and_a_sign_not_only_a_colour(html):
+    text = text_of(html, "experiment-toy_table1")
+    assert "a 0.1000 ± 0.0000 0.25 −0.1500 ✗ off 7" in text
+    assert "c not run 0.25 – ○ not run 0" in text
+    assert "• unheard of" in text_of(html, "experiment-toy_table3")
+    assert "2 <span" in html and 'class="badge off"' in html
+
+
+def test_a_table_without_verdicts_is_shown_all_the_same(html):
+    assert "b 0.3000 ± 0.0000 0.25 +0.0500 7" in text_of(html, "experiment-toy_table2")
+
+
+def test_what_a_report_says_is_text_and_its_code_is_code(html):
+    assert "toy_table1 &amp; &lt;b&gt;co&lt;/b&gt;" in html and "<b>co" not in html
+    assert "<li>Mind the <code>gap</code>.</li>" in html
+    assert html.count('<p class="below">Kendall: 1.</p>') == 3  # under the table it belongs to, in each report
+    assert "| x |" not in html
+
+
+def test_runs_of_one_cell_stand_apart_and_their_setting_is_an_ablation(html, results):
+    text = text_of(html, "rows-synthetic_tiny")
+    assert "ig (steps=5) 0.4000" in text and "ig (steps=50) 0.6000" in text
+    assert "ig: steps · unified · synthetic" in html
+    for ending, magic in {".png": b"\x89PNG", ".pdf": b"%PDF"}.items():
+        for stem in ("curves_synthetic_tiny_unified", "ablation_synthetic_ig_unified_steps"):
+            assert (results / "report" / "figures" / f"{stem}{ending}").read_bytes().startswith(magic)
+
+
+@pytest.fixture
+def few(tmp_path, monkeypatch):
+    """One run, and no files of figures."""
+    monkeypatch.setattr(page.plots, "write", lambda *_: [])
+    leave(tmp_path, "a1", "sm", 0.3, maps=True)
+    return tmp_path
+
+
+def test_the_same_rows_give_the_same_page(few):
+    first, second = (page.write(few, config(few)).read_bytes() for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(("name", "value"), [("IMAGES", 1), ("BYTES", 5_000)])
+def test_the_gallery_ends_where_its_room_does_and_says_so(few, monkeypatch, name, value):
+    monkeypatch.setattr(gallery, name, value)
+    text = page.write(few, config(few)).read_text()
+    count = len(re.findall('<article class="exhibit"', text))
+    assert 1 <= count < 3
+    assert f"{count} of 3 images whose maps were saved" in text
+
+
+def test_without_the_images_the_maps_are_shown_and_the_reason_is_said(few, monkeypatch):
+    record = yaml.safe_load((few / "runs" / "a1.yaml").read_text())
+    record["cell"]["data"] = "folder"
+    record["config"]["data"] = {"_target_": "os.mkdir", "path": str(few / "mischief"), "root": "/nowhere"}
+    (few / "runs" / "a1.yaml").write_text(yaml.safe_dump(record))
+    shutil.move(few / "rows" / "data=synthetic", few / "rows" / "data=folder")
+    text = page.write(few, config(few)).read_text()
+    assert "Without photographs where the images are not on this machine" in text
+    assert len(re.findall('alt="sm: heatmap of', text)) == 3 and 'alt="The photograph' not in text
+    assert not Path(few / "mischief").exists()  # a record says what was run; it does not choose what is run now
+
+
+def test_a_page_of_no_maps_says_how_to_keep_them(few):
+    shutil.rmtree(few / "attributions")
+    assert "run.save_attributions=true" in page.write(few, config(few)).read_text()
