@@ -115,16 +115,28 @@ def thumbnail(picture: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def score(metric: str, row: dict) -> Score:
-    """Of a row of the store. Curves keep their scale: 1, or their highest point if that is more, is the box's top."""
-    if pd.notna(row.get("score")):
+def scores(rows: list[dict[str, dict]]) -> list[list[Score]]:
+    """rows: for each map of an image {metric: its row of the store}. All maps share the height of a metric's box: 1, or
+    the highest point of their curves if that is more.
+    """
+    tops = {}
+    for row in rows:
+        for metric, judged in row.items():
+            tops[metric] = max(tops.get(metric, 1.0), *(float(np.max(curve)) for curve in _curves(judged)), 1.0)
+    return [[_score(metric, row[metric], tops[metric]) for metric in sorted(row)] for row in rows]
+
+
+def _score(metric: str, row: dict, top: float) -> Score:
+    if pd.notna(row["score"]):
         return Score(metric, {"score": row["score"]})
     values = {"insertion": row["insertion"], "deletion": row["deletion"], "gap": row["insertion"] - row["deletion"]}
-    curves = [row.get(f"{name}_curve") for name in ("insertion", "deletion")]
-    if any(curve is None or len(curve) < 2 for curve in curves):
-        return Score(metric, values)
-    top = max(1.0, *(float(np.max(curve)) for curve in curves))
-    return Score(metric, values, *(_polyline(np.asarray(curve) / top) for curve in curves))
+    return Score(metric, values, *(_polyline(curve / top) for curve in _curves(row)))
+
+
+def _curves(row: dict) -> list[np.ndarray]:
+    """Insertion and deletion, or nothing."""
+    curves = [row["insertion_curve"], row["deletion_curve"]]
+    return [] if any(curve is None or len(curve) < 2 for curve in curves) else [np.asarray(curve) for curve in curves]
 
 
 def _polyline(curve: np.ndarray) -> str:

@@ -253,14 +253,13 @@ def _exhibits(
     exhibits, room = [], gallery.BYTES
     for key, image in gallery.chosen(images):
         photograph = gallery.pixels(source(key), image)
-        maps, facts = [], {}
-        for method, run_id in halls[key].items():
-            if image in saved[key][run_id]:
-                attribution = np.load(saved[key][run_id][image], allow_pickle=False)
-                rows = judged(key).get((runs[run_id]["attribution_id"], image), {})
-                facts = facts or next(iter(rows.values()), {})
-                scores = [gallery.score(metric, row) for metric, row in sorted(rows.items())]
-                maps.append(gallery.Map(method, gallery.painted(attribution, photograph), scores))
+        hung = {method: run_id for method, run_id in halls[key].items() if image in saved[key][run_id]}
+        rows = [judged(key).get((runs[run_id]["attribution_id"], image), {}) for run_id in hung.values()]
+        facts = next((row for metrics in rows for row in metrics.values()), {})
+        maps = []
+        for (method, run_id), scores in zip(hung.items(), gallery.scores(rows), strict=True):
+            attribution = np.load(saved[key][run_id][image], allow_pickle=False)
+            maps.append(gallery.Map(method, gallery.painted(attribution, photograph), scores))
         exhibit = gallery.Exhibit(
             *key,
             image,

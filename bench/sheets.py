@@ -124,7 +124,7 @@ def _difference(line: dict) -> Entry:
 
 
 def _number(value: float, sign: str = "-") -> str:
-    return NOTHING if pd.isna(value) else f"{value:{sign}z.4f}".replace("-", "−")
+    return NOTHING if pd.isna(value) else f"{round(value, 4) + 0.0:{sign}.4f}".replace("-", "−")
 
 
 def _value(number: float) -> float | None:
