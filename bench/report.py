@@ -141,6 +141,7 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
             run_id = matching[0] if matching else None
             cells.append(names | {"run_id": run_id, "row": cell.row.label, "overrides": cell.overrides})
     numbers = _numbers(cfg, cells, rows, plan.get("quantities")).assign(experiment=plan.name)
+    numbers = numbers[(numbers["quantity"] != "fps") | (numbers["confidence"] == "all")]  # speed has no split
     printed = {row.label: row.published for row in experiments.rows(plan)}
     if plan.get("table") is None:
         numbers = _unpublished(numbers)

@@ -83,7 +83,8 @@ def compare(numbers: pd.DataFrame, rows: pd.DataFrame, threshold: float, draws: 
         lines = footers.setdefault(tuple(column), [])
         lines += _ranking(measured, scores, quantity, draws)
         second = max(others, key=lambda k: sign * measured["mean"][k], default=None)
-        if second is not None and standings[second] == "level" and (n := images_needed(gaps[second])):
+        n = images_needed(gaps[second]) if second is not None and standings[second] == "level" else None
+        if n and n > len(gaps[second]):
             a, b = measured["row"][best], measured["row"][second]
             lines.append(f"To tell {a} from {b} by {SHOWN[quantity]}: about {n:,} images; here {len(gaps[second]):,}.")
     return numbers.assign(standing=standings), footers
