@@ -141,6 +141,8 @@ class Announcement(Callback):
     """Says before a sweep starts what the whole of it costs."""
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        if config.experiment.cell is not None:  # one cell speaks for itself
+            return
         print(f"{config.experiment.title}.", file=sys.stderr)
         try:
             task = list(config.hydra.overrides.task)
