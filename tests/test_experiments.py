@@ -53,7 +53,11 @@ def test_settings_of_rows_are_those_of_their_methods(name):
     if not swept(name):
         return
     table = plan(name)
-    told = {(cell.row.method, *cell.row.settings): cell for cell in experiments.cells(table) if cell.row.settings or cell.row.per_model}
+    told = {
+        (cell.row.method, *cell.row.settings): cell
+        for cell in experiments.cells(table)
+        if cell.row.settings or cell.row.per_model
+    }
     for cell in told.values():
         build(load([f"experiment={name}", *cell.overrides]).cfg.method, "method")
 
