@@ -10,6 +10,7 @@ from torch import nn
 from bench.cell import Cell, bind, build
 from bench.config import Config
 from bench.data import Source
+from bench.errors import UserError
 from bench.models import Network
 from bench.preprocessing import Preprocessing
 from bench.rng import Rng
@@ -40,7 +41,10 @@ def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
     classes, one_forward, one_backward = _try(cell)
     metrics = [cell.metrics[name] for name in metrics]
-    forward, backward, scoring = count(cell.method, metrics, cell.network.preprocessing, classes)
+    try:
+        forward, backward, scoring = count(cell.method, metrics, cell.network.preprocessing, classes)
+    except (KeyError, TypeError, ValueError) as error:  # a name or a value that the method or metric does not know
+        raise UserError(f"method={cell.method_name} or a metric does not take these settings: {error}.") from error
     seconds = (forward + scoring) * one_forward + backward * one_backward
     return Forecast(forward, backward, scoring, seconds)
 
@@ -54,7 +58,7 @@ def count(method: Callable, metrics: Iterable[Callable], images: Preprocessing, 
     counted = stub.forward_passes, stub.backward_passes
     forward = int(notes.get("forward_passes", counted)[0])
     backward = int(notes.get("backward_passes", counted[1:])[0])
-    trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3))
+    trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
     for metric in metrics:
         metric(trial)
     return forward, backward, stub.forward_passes - counted[0]

@@ -3,7 +3,8 @@
     python -m bench.report experiment=NAME [KEY=VALUE ...]   one table of a paper, every cell beside the published value
     python -m bench.report [KEY=VALUE ...]                   everything that has rows
 
-Writes <results>/report/NAME.md, .csv and .tex (NAME is `summary` if there is no experiment) and prints the Markdown.
+Writes <results>/report/NAME.md, .csv and .tex (NAME is `summary` if there is no experiment) and prints the Markdown;
+without an experiment also index.html, one page over everything.
 KEY=VALUE as for bench.run: paths.results=DIR, data=imagenet, compute.precision=tf32, report.threshold=0.8 and so on.
 A cell of a table shows the run whose settings are those of the experiment; a cell without one says "not run".
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import experiments, figures, published, records, render, statistics, tables
+from bench import experiments, figures, page, published, records, render, statistics, tables
 from bench.config import load
 from bench.data import open_source
 from bench.errors import UserError
@@ -59,7 +60,7 @@ class Report:
     footers: dict = field(default_factory=dict)  # {(data, model, metric, confidence): lines below that table}
     labels: dict[str, str] = field(default_factory=dict)  # {run_id: what tells it from others of its cell}
     threshold: float = 0.70
-    panel: Callable[[Path], Path] | None = None  # draws the experiment's picture
+    picture: Callable[[Path], Path] | None = None  # draws the experiment's panel, or the page over everything
 
 
 def main(arguments: list[str]) -> int:
@@ -70,8 +71,8 @@ def main(arguments: list[str]) -> int:
     try:
         report, folder = make(arguments)
         paths = write(report, folder)
-        if report.panel:
-            paths.append(report.panel(folder / f"{report.name}.png"))
+        if report.picture:
+            paths.append(report.picture(folder))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -158,11 +159,11 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         if plan.get(kind):
             report.facts.append(f"Paper: {plan.paper}, {kind} {plan[kind]}.")
     if plan.get("panel"):
-        report.panel = functools.partial(_panel, cfg=cfg, runs=runs, data=composed.names["data"])
+        report.picture = functools.partial(_panel, cfg=cfg, runs=runs, data=composed.names["data"])
     return report
 
 
-def _panel(path: Path, *, cfg: DictConfig, runs: dict[str, dict], data: str) -> Path:
+def _panel(folder: Path, *, cfg: DictConfig, runs: dict[str, dict], data: str) -> Path:
     """The photographs that the experiment names, each with the maps of all its methods, by the first model and metric."""
     plan = cfg.experiment
     cell = {"data": data, "model": plan.models[0], "metric": plan.metrics[0]}
@@ -170,7 +171,9 @@ def _panel(path: Path, *, cfg: DictConfig, runs: dict[str, dict], data: str) -> 
     source, ids = open_source(cfg.data, Preprocessing(**like[0]["preprocessing"]), cfg.run.seed)
     shown = [image for image in plan.panel if image in ids] or ids[:3]
     results = Path(cfg.paths.results)
-    return figures.panel_from_results(path, results, source, methods=plan.methods, image_ids=shown, **cell)
+    return figures.panel_from_results(
+        folder / f"{plan.name}.png", results, source, methods=plan.methods, image_ids=shown, **cell
+    )
 
 
 def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
@@ -182,7 +185,9 @@ def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) ->
             labels |= records.labels({i: runs.get(i, {}) for i in part["run_id"]})
     numbers = _numbers(cfg, cells.to_dict("records"), rows)
     numbers = _unpublished(numbers).assign(experiment=None, row=numbers["method"])
-    return Report("summary", "Everything that has rows", numbers, notes=_unequal(numbers), labels=labels)
+    report = Report("summary", "Everything that has rows", numbers, notes=_unequal(numbers), labels=labels)
+    report.picture = lambda folder: page.write(folder.parent, cfg, report.numbers)
+    return report
 
 
 def _numbers(cfg: DictConfig, cells: list[dict], rows: pd.DataFrame, wanted: list[str] | None = None) -> pd.DataFrame:

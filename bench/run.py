@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from bench.cell import Cell, open_cell
-from bench.config import Config, chosen
+from bench.config import CONF, Config, chosen
 from bench.errors import UserError
 from bench.experiments import of_cell
 from bench.forecast import forecast
@@ -18,7 +18,7 @@ from bench.runner import missing, run
 from bench.summary import summary
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
     config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 
+import numpy as np
 import torch
 
 from bench.attribution import explain, save, unsaved
@@ -11,7 +12,7 @@ from bench.data import Batch, stream
 from bench.errors import UserError
 from bench.timing import Clock
 from bench.types import Images, Targets
-from metrics.trial import Trial
+from metrics.trial import Trial, Unfit
 
 Work = dict[str, tuple[str, ...]]  # image id -> the metrics it lacks (none: only its map is to be saved)
 Row = dict[str, object]
@@ -56,7 +57,7 @@ def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[
     rows = {}
     for metric in metrics:
         with Clock(cell.compute) as clock, cell.compute.scoring():
-            scores = {name: values.float().cpu().numpy() for name, values in cell.metrics[metric](trial).items()}
+            scores = measure(cell, trial, metric)
         scored = [{name: values[i] for name, values in scores.items()} for i in range(len(batch.ids))]
         seconds = {"seconds_metric": clock.seconds / len(batch.ids)}
         about = [sight | fact for sight, fact in zip(seen, facts, strict=True)]
@@ -64,6 +65,14 @@ def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[
             row | scores | seconds if row["status"] == "ok" else row for row, scores in zip(about, scored, strict=True)
         ]
     return rows
+
+
+def measure(cell: Cell, trial: Trial, metric: str) -> dict[str, np.ndarray]:
+    """What a metric says of each image: its numbers, [width], and its curves, [width, S]."""
+    try:
+        return {name: values.double().cpu().numpy() for name, values in cell.metrics[metric](trial).items()}
+    except Unfit as error:
+        raise UserError(f"metric={metric}: {error}") from error
 
 
 def look(cell: Cell, batch: Batch, x: Images) -> tuple[list[Row], Targets]:

@@ -1,0 +1,62 @@
+"""What every metric promises. A new file in conf/metric is tested here without a line of test code."""
+
+import inspect
+
+import pytest
+import torch
+from conftest import IDS
+from hydra.utils import instantiate
+
+from bench.config import CONF, load
+from metrics.trial import Trial
+
+METRICS = sorted(path.stem for path in (CONF / "metric").glob("*.yaml"))
+
+
+@pytest.fixture(params=METRICS)
+def metric(request):
+    cfg = load([f"metric=[{request.param}]"]).cfg.metric
+    assert list(cfg) == [request.param], "a file of conf/metric holds the one metric that it is named after"
+    return instantiate(cfg[request.param], _convert_="all")
+
+
+def judge(metric, cnn, x, target, index):
+    maps = torch.sin(37 * x)
+    mask = x[:, 0] > 0.5
+    trial = Trial(
+        cnn,
+        x[index],
+        target[index],
+        maps[index],
+        ids=[IDS[i] for i in index],
+        seed=0,
+        colour=lambda: torch.tensor([0.1, 0.5, 0.7]),
+        mask=mask[index],
+    )
+    return metric(trial)
+
+
+def test_yaml_sets_every_hyperparameter_and_no_other(metric):
+    parameters = inspect.signature(metric.func).parameters.values()
+    assert set(metric.keywords) == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    assert all(p.default is p.empty for p in parameters), "numbers live in the yaml"
+
+
+def test_scores_are_per_image_and_depend_on_that_image_alone(metric, cnn, x, target):
+    together = judge(metric, cnn, x, target, [0, 1, 2, 3])
+    assert {"insertion", "deletion"} <= set(together) or set(together) == {"score"}
+    for name, values in together.items():
+        assert values.shape[0] == len(x)
+        assert values.ndim == (2 if name.endswith("_curve") else 1)
+        assert values.isfinite().all()
+    pairs = [judge(metric, cnn, x, target, index) for index in ([3, 1], [0, 2])]
+    for name, values in together.items():
+        made = torch.cat([pair[name] for pair in pairs])
+        torch.testing.assert_close(made, values[[3, 1, 0, 2]], rtol=1e-10, atol=1e-10)
+
+
+def test_images_maps_and_network_are_left_as_they_were(metric, cnn, x, target):
+    images, state = x.clone(), {name: value.clone() for name, value in cnn.state_dict().items()}
+    judge(metric, cnn, x, target, [0, 1, 2, 3])
+    assert torch.equal(x, images)
+    assert all(torch.equal(value, state[name]) for name, value in cnn.state_dict().items())

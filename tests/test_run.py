@@ -1,0 +1,114 @@
+"""The command, as a user types it."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from cells import SMALL
+from hydra.core.global_hydra import GlobalHydra
+
+from bench import report
+from bench.config import ROOT
+from bench.run import main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Exit status, standard output and standard error of `python -m bench.run ARGUMENTS`, within this process."""
+
+    def run(*arguments):
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", ["bench/run.py", *arguments])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:  # a message instead of a number: the interpreter prints it and exits with 1
+            status = stop.code if isinstance(stop.code, int) else 1
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+def test_in_a_process_of_its_own(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.run", *SMALL, "method=random", "data.limit=2", f"paths.results={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "insertion" in done.stdout
+    assert {file.name for file in tmp_path.iterdir()} == {"rows", "runs"}
+
+
+def test_a_sweep_then_nothing_left_to_do_then_a_report(run, tmp_path):
+    choice = [*SMALL, "metric=[unified,kl]", "data.limit=3", f"paths.results={tmp_path}"]
+    status, out, err = run("-m", "method=sm,random", *choice)
+    assert status == 0, err
+    assert "each 1 forward and 1 backward passes" in err
+    assert "unified" in out
+    status, _, err = run("method=sm", *choice)
+    assert status == 0
+    assert "Nothing to compute: all 3 images are there." in err
+    _, _, err = run("method=sm", *choice, "data.limit=5")
+    assert "3 images are there already. To do: 2 images" in err
+    assert len(pd.read_parquet(tmp_path / "rows")) == 16
+    assert report.main([f"paths.results={tmp_path}"]) == 0
+    assert (tmp_path / "report" / "summary.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["model=resnet5O"], "resnet50"),
+        (["model=resnet50", "model.weights=/nowhere.pth"], "error: There is no weight file /nowhere.pth."),
+        (["model=torchvision"], "error: model.name must be given"),
+        (["method=ig", "+method.step=3"], "step"),
+        (["data=folder"], "data.root"),
+        (["data.ids=[nobody]"], "nobody"),
+        (["compute.device=cuda:99"], "error: compute.device=cuda:99"),
+        (["compute.precision=fp8"], "error: compute.precision=fp8"),
+        (["run.target=truth"], "error: run.target=truth"),
+        (["run.shard=4/4"], "error: run.shard=4/4"),
+        (["metric.unified.order=elements"], "elements"),
+        (["method=la", "method.space=cubic"], "cubic"),
+        (["metric=[localisation]", "data=photos"], "masks"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_traceback(run, arguments, sentence, tmp_path):
+    status, _, err = run(*arguments, f"paths.results={tmp_path}")
+    assert status == 1
+    assert sentence in err
+    assert "Traceback" not in err
+
+
+def test_a_broken_image_ends_with_1_and_says_so(run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"nothing")
+    status, _, err = run(
+        *SMALL, "method=random", "data=folder", f"data.root={tmp_path / 'pictures'}", f"paths.results={tmp_path}"
+    )
+    assert status == 1
+    assert "1 images failed" in err
+    assert "Traceback" not in err
+
+
+def test_in_a_sweep_the_other_cells_are_run(run, tmp_path):
+    status, _, err = run(
+        "-m",
+        "model.weights=/nowhere.pth,random",
+        "method=random",
+        "data.limit=2",
+        f"paths.results={tmp_path}",
+        *SMALL[:2],
+        *SMALL[3:],
+    )
+    assert status == 1
+    assert "no weight file" in err
+    assert len(pd.read_parquet(tmp_path / "rows")) == 2
