@@ -8,6 +8,7 @@ have 33 points, and LA is run with 4 runs of 4 steps; in all some 1400 passes an
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from unittest import mock
 
 import pandas as pd
@@ -46,7 +47,7 @@ def main() -> None:
         print(
             f"| # | {names['model']}, {len(cell.ids)} images of {names['data']} | measured here |\n| --- | --- | --- |"
         )
-        for number, what, measured in [*of_the_tables(), *of_the_network(cell)]:
+        for number, what, measured in chain(of_the_tables(), of_the_network(cell)):
             print(f"| {number} | {what} | {measured} |", flush=True)
     except UserError as error:
         sys.exit(f"error: {error}")
