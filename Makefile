@@ -12,10 +12,12 @@ LIST = [$(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))]
 OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METHODS),'experiment.methods=$(call LIST,$(METHODS))') \
 	$(if $(DATA),data=$(DATA)) $(if $(ROOT),data.root=$(ROOT)) $(if $(LIMIT),data.limit=$(LIMIT)) \
 	$(if $(DEVICE),compute.device=$(DEVICE)) paths.results=$(RESULTS) $(ARGS)
+SETTINGS = $(if $(ROOT),data.root=$(ROOT)) $(if $(LIMIT),data.limit=$(LIMIT)) $(if $(DEVICE),compute.device=$(DEVICE)) \
+	paths.results=$(RESULTS) $(ARGS)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke lint format clean $(EXPERIMENTS)
+.PHONY: help setup demo test smoke sanity contradictions identify-images lint format clean $(EXPERIMENTS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +49,15 @@ demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photogr
 
 test: $(VENV)/dev ## all tests
 	$(PY) -m pytest --numprocesses=auto
+
+sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
+	$(PY) -m bench.sanity -m method=$(or $(METHODS),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
+
+contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
+	$(PY) scripts/contradictions.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
+
+identify-images: $(VENV)/demo ## which of the papers' two image sets lies at ROOT=…
+	$(PY) scripts/identify_images.py data=$(or $(DATA),la_release) $(SETTINGS)
 
 SMOKE = $(RESULTS)/smoke
 METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))

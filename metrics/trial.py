@@ -7,7 +7,6 @@ or ends with the clean image and with the baseline: each is passed through the n
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,15 +36,14 @@ class Trial:
         ids: Sequence[str],
         seed: int,
         colour: Callable[[], Tensor],
-        mask: Masks | None | Literal["everywhere"] = "everywhere",
+        mask: Masks | None = None,
     ):
         """colour: gives the network's confusion colour, [3], when a metric asks for it.
 
         mask: where the object is; None: nobody knows.
         """
         self.model, self.x, self.target, self.attribution = model, x, target, attribution
-        self.ids, self.seed = ids, seed
-        self.mask = torch.ones_like(x[:, 0], dtype=torch.bool) if isinstance(mask, str) else mask
+        self.ids, self.seed, self.mask = ids, seed, mask
         # Each is worked out once, when the first metric asks.
         self.baseline = cache(lambda name: baseline_image(name, x, colour))
         self.clean = cache(lambda: self.read(x))
@@ -63,7 +61,7 @@ class Trial:
         log_p, target = logits.log_softmax(dim=1), self.target[:, None]
         return {
             "probability": log_p.gather(1, target).squeeze(1).exp(),
-            "logit": logits.gather(1, target).squeeze(1),
+            "logit": logits.gather(1, target).squeeze(1).to(log_p.dtype),
             "kl": -math.log(log_p.shape[1]) - log_p.mean(dim=1),
         }
 
