@@ -98,12 +98,15 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     report.facts += [
         f"Low confidence: largest softmax probability below {report.threshold:.2f}; high: from there on.",
         f"Mean over images ± half of its 95 % bootstrap interval ({cfg.report.bootstrap} resamples; both ends are in "
-        "the CSV). Δ: measured minus published. Bold: the best of a column. †: not told from it by a paired Wilcoxon test "
-        "over the same images, 5 %, Holm's correction over the column.",
-        "Verdict: reproduced, the published value is inside the interval; close, within "
-        f"{tolerance['absolute']:g} of a probability, {tolerance['relative']:.0%} of anything else; or off.",
-        f"Made again by `{command}`.",
+        "the CSV). Bold: the best of a column. †: not told from it by a paired Wilcoxon test over the same images, 5 %, "
+        "Holm's correction over the column.",
     ]
+    if report.numbers["published"].notna().any():
+        report.facts.append(
+            "Δ: measured minus published. Verdict: reproduced, the published value is inside the interval; close, within "
+            f"{tolerance['absolute']:g} of a probability, {tolerance['relative']:.0%} of anything else; or off."
+        )
+    report.facts.append(f"Made again by `{command}`.")
     return report, results / "report"
 
 
