@@ -184,7 +184,7 @@ def timm_network(
         except DOWNLOAD_ERRORS as error:
             raise UserError(
                 f"The published weights of timm's {name} are not on this machine and could not be fetched "
-                f"({_first_line(error)}). Connect to huggingface.co once, or give model.weights=FILE "
+                f"({_first_line(error)}). Download {_timm_url(name)} on another machine and give model.weights=FILE, "
                 "or model.weights=random."
             ) from error
     elif weights == "random":
@@ -312,6 +312,14 @@ def _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion,
         confusion=confusion,
         weights_file=file,
     )
+
+
+def _timm_url(name: str) -> str:
+    """Where timm's weights of that name are."""
+    recipe = timm.get_pretrained_cfg(name)
+    if recipe and recipe.hf_hub_id:
+        return f"https://huggingface.co/{recipe.hf_hub_id}/resolve/main/model.safetensors"
+    return recipe.url if recipe and recipe.url else f"https://huggingface.co/timm/{name}"
 
 
 def _fill(load: Callable, file: Path | str | None, name: str):

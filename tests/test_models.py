@@ -112,6 +112,15 @@ def test_missing_weights_name_the_address_and_the_place(monkeypatch, tmp_path):
         make("model=resnet50")
 
 
+def test_missing_weights_of_timm_name_the_address(monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("timm.create_model", offline)
+    with pytest.raises(UserError, match=r"https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors"):
+        make("model=timm", "model.name=resnet18")
+
+
 def test_published_weights_are_read_from_torchs_cache(monkeypatch, tmp_path):
     """The file's name carries the start of its sha256; torch checks it on download only."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
