@@ -131,6 +131,7 @@ class Cell:
             | {"metric": cfg["metric"][metric]},
             "preprocessing": vars(self.network.preprocessing),
             "weights": {"digest": self.weights, **_file(self.network.weights_file)},
+            **({"confusion": self.colour} if cfg["metric"][metric].get("baseline") == "confusion" else {}),
             **session,
             "data": {"images": len(self.source.ids)},
             "continued": [],

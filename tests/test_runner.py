@@ -185,6 +185,16 @@ def test_the_record_is_the_recipe(tmp_path):
     assert len(yaml.safe_load((tmp_path / "runs" / f"{cell.run_id('unified')}.yaml").read_text())["continued"]) == 1
 
 
+def test_the_record_of_a_fair_score_says_which_colour(tmp_path):
+    cell = small_cell(tmp_path, "method=random", "metric=[fair,unified]", "model.confusion=null")
+    for metric in cell.metrics:
+        cell.record(metric)
+    fair, unified = (yaml.safe_load((tmp_path / "runs" / f"{cell.run_id(m)}.yaml").read_text()) for m in cell.metrics)
+    assert "confusion" not in unified
+    assert len(fair["confusion"]["colour"]) == 3
+    assert fair["confusion"]["entropy"] > 0
+
+
 def test_readers_never_see_half_a_file(tmp_path, monkeypatch):
     cell = small_cell(tmp_path, *FAST, "data.limit=4")
     complete(cell, batches=1)
