@@ -10,10 +10,10 @@ PY := $(VENV)/bin/python
 comma := ,
 LIST = [$(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))]
 OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METHODS),'experiment.methods=$(call LIST,$(METHODS))') \
-	$(if $(DATA),data=$(DATA)) $(if $(ROOT),data.root=$(ROOT)) $(if $(LIMIT),data.limit=$(LIMIT)) \
-	$(if $(DEVICE),compute.device=$(DEVICE)) paths.results=$(RESULTS) $(ARGS)
-SETTINGS = $(if $(ROOT),data.root=$(ROOT)) $(if $(LIMIT),data.limit=$(LIMIT)) $(if $(DEVICE),compute.device=$(DEVICE)) \
-	paths.results=$(RESULTS) $(ARGS)
+	$(if $(DATA),data=$(DATA)) $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) \
+	$(if $(DEVICE),compute.device=$(DEVICE)) 'paths.results="$(RESULTS)"' $(ARGS)
+SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) $(if $(DEVICE),compute.device=$(DEVICE)) \
+	'paths.results="$(RESULTS)"' $(ARGS)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
 .DEFAULT_GOAL := help
@@ -43,15 +43,15 @@ $(VENV)/dev: $(VENV)/demo
 setup: $(VENV)/demo ## install Heatproof into .venv
 
 demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photographs, in minutes
-	$(PY) -m bench.run experiment=demo paths.results=$(RESULTS)/demo
-	$(PY) -m bench.report experiment=demo paths.results=$(RESULTS)/demo
+	$(PY) -m bench.run experiment=demo 'paths.results="$(RESULTS)/demo"'
+	$(PY) -m bench.report experiment=demo 'paths.results="$(RESULTS)/demo"'
 	@echo "The picture: $(RESULTS)/demo/report/demo.png"
 
 test: $(VENV)/dev ## all tests
 	$(PY) -m pytest --numprocesses=auto
 
 sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
-	$(PY) -m bench.sanity -m method=$(or $(METHODS),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
+	$(PY) -m bench.sanity -m method=$(or $(subst $(eval ) ,$(comma),$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
 
 contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
 	$(PY) scripts/contradictions.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
@@ -81,6 +81,7 @@ format: $(VENV)/dev ## put style right where a tool can
 clean: ## remove the set-up, not the results
 	rm -rf $(VENV) build *.egg-info
 
+# The table is made even if an image failed, and says so; make then fails as the run did.
 $(filter-out demo,$(EXPERIMENTS)): $(VENV)/demo
-	$(PY) -m bench.run experiment=$(subst -,_,$@) $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS)
-	$(PY) -m bench.report experiment=$(subst -,_,$@) $(OPTIONS)
+	$(PY) -m bench.run experiment=$(subst -,_,$@) $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS); status=$$?; \
+	  $(PY) -m bench.report experiment=$(subst -,_,$@) $(OPTIONS) && exit $$status

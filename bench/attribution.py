@@ -1,5 +1,6 @@
 """Runs the method on a batch, times it, counts its passes and checks what it returned."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +41,23 @@ def explain(cell: Cell, x: Images, target: Targets, ids: list[str], n: int) -> t
     return maps.nan_to_num(0, 0, 0), facts
 
 
-def save(cell: Cell, ids: list[str], maps: Images) -> None:
-    """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W]."""
-    for image, array in zip(ids, maps.float().cpu().contiguous().numpy(), strict=False):
+def save(cell: Cell, maps: dict[str, Tensor]) -> None:
+    """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W], if wanted; else none of an older image."""
+    for image, values in maps.items():
         file = _file(cell, image)
+        if not cell.save_attributions:
+            file.unlink(missing_ok=True)
+            continue
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, array)
+        hidden = file.with_name(f".{file.name}.{os.getpid()}")
+        with hidden.open("wb") as stream:
+            np.save(stream, values.float().cpu().contiguous().numpy())
+        os.replace(hidden, file)
 
 
 def unsaved(cell: Cell, image: str) -> bool:
     """Whether the map of this image is wanted and not there."""
-    return cell.config.cfg.run.save_attributions and not _file(cell, image).exists()
+    return cell.save_attributions and not _file(cell, image).exists()
 
 
 def _file(cell: Cell, image: str) -> Path:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from omegaconf.errors import MissingMandatoryValue
 
 import bench
 from bench import compute
-from bench.config import ROOT, Config
+from bench.config import ROOT, Config, flag
 from bench.data import Source, open_source
 from bench.errors import UserError
 from bench.models import Network
@@ -46,6 +46,8 @@ class Cell:
     method: Callable
     metrics: dict[str, Callable]
     results: Path
+    save_attributions: bool
+    _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -65,9 +67,10 @@ class Cell:
             "protocol": bench.PROTOCOL,
             "model": {k: v for k, v in cfg["model"].items() if k not in PLACES["model"]} | {"digest": self.weights},
             "data": {k: v for k, v in cfg["data"].items() if k not in PLACES["data"]}
-            | {"name": self.config.names["data"]},
-            "method": cfg["method"] | {f"{name}.digest": value.digest() for name, value in bound(self.method).items()},
-            "metric": cfg["metric"][metric] if metric else None,
+            | {"name": self.config.names["data"], "collection": getattr(self.source, "collection", None)},
+            "method": {"name": self.method_name, **cfg["method"]}  # the name picks the random streams
+            | {f"{name}.digest": value.digest() for name, value in bound(self.method).items()},
+            "metric": {"name": metric, **cfg["metric"][metric]} if metric else None,
             "precision": self.config.cfg.compute.precision,
             "device": self.compute.device.type,
             "seed": self.seed,
@@ -80,9 +83,11 @@ class Cell:
         return self.source.fingerprint(image) + (own(image, **self.method.keywords) if own else "")
 
     def run_id(self, metric: str) -> str:
-        return _digest(self.identity(metric))
+        if metric not in self._run_ids:
+            self._run_ids[metric] = _digest(self.identity(metric))
+        return self._run_ids[metric]
 
-    @property
+    @functools.cached_property
     def attribution_id(self) -> str:
         """Of the maps, whatever metrics they are scored by."""
         return _digest(self.identity(None))
@@ -95,8 +100,9 @@ class Cell:
         """The network's confusion colour: published with the weights, or searched once per network and seed."""
         if self.network.confusion is not None:
             return {"colour": list(self.network.confusion), "source": "conf/model"}
-        size, device, dtype = self.network.preprocessing.size, self.compute.device, self.compute.dtype
-        key = [self.weights, size, device.type, str(dtype), self.seed, bench.PROTOCOL]
+        network, size, device = self.network, self.network.preprocessing.size, self.compute.device
+        scale = [network.mean.flatten().tolist(), network.std.flatten().tolist()]
+        key = [self.weights, scale, size, device.type, self.config.cfg.compute.precision, self.seed, bench.PROTOCOL]
         file = self.results / "confusion" / f"{_digest(key)}.yaml"
         if not file.exists():
             print("Searching the network's confusion colour: 6400 forward and backward passes, once.", file=sys.stderr)
@@ -149,6 +155,8 @@ def open_cell(config: Config) -> Cell:
     weights = network.digest()
     settings, network = compute.prepare(cfg.compute, network)
     source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
+    if not isinstance(cfg.run.seed, int):
+        raise UserError(f"run.seed={cfg.run.seed}: expected a whole number.")
     if cfg.run.target not in ("prediction", "label"):
         raise UserError(f"run.target={cfg.run.target}: expected prediction or label.")
     method = build(cfg.method, "method")
@@ -163,6 +171,7 @@ def open_cell(config: Config) -> Cell:
         method=method,
         metrics={name: build(metric, f"metric.{name}") for name, metric in cfg.metric.items()},
         results=Path(cfg.paths.results),
+        save_attributions=flag(cfg.run, "save_attributions"),
     )
 
 
@@ -181,7 +190,7 @@ def build(cfg: DictConfig, where: str):
             cause = cause.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(error.__cause__, TypeError):
+        if isinstance(error.__cause__, TypeError | ValueError | RuntimeError):
             raise UserError(f"{where}: {error.__cause__}") from error
         raise
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from omegaconf import DictConfig
 
+from bench.config import flag
 from bench.errors import UserError
 from bench.models import Network
 from methods.gradient import input_gradient, probability
@@ -51,7 +52,7 @@ def prepare(cfg: DictConfig, network: Network) -> tuple[Compute, Network]:
     """Put the network where it will work, in its precision and memory layout."""
     device, dtype = find_device(cfg.device), set_precision(cfg.precision)
     network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
-    if cfg.compile:
+    if flag(cfg, "compile"):
         network.net = torch.compile(network.net)
     half = cfg.precision == "bf16"
     compute = Compute(
@@ -59,7 +60,7 @@ def prepare(cfg: DictConfig, network: Network) -> tuple[Compute, Network]:
         dtype=dtype,
         scoring=(lambda: torch.autocast(device.type, torch.bfloat16)) if half else nullcontext,
         batch_size=find_batch_size(cfg.batch_size, network, device),
-        workers=min(4, os.cpu_count() or 1) if cfg.workers == "auto" else int(cfg.workers),
+        workers=find_workers(cfg.workers),
     )
     return compute, network
 
@@ -72,9 +73,20 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"compute.device={name}: expected auto, cpu, cuda or cuda:N.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"compute.device={name}: expected auto, cpu, cuda or cuda:N.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"compute.device={name}: this machine shows {torch.cuda.device_count()} GPUs to torch.")
     return device
+
+
+def find_workers(wanted: str | int) -> int:
+    """Processes that read images."""
+    if wanted == "auto":
+        return min(4, os.cpu_count() or 1)
+    if not isinstance(wanted, int) or wanted < 0:
+        raise UserError(f"compute.workers={wanted}: expected auto or a whole number from 0.")
+    return wanted
 
 
 def set_precision(name: str) -> torch.dtype:
@@ -95,12 +107,9 @@ def find_batch_size(wanted: str | int, network: Network, device: torch.device) -
     """
     if wanted == "auto":
         wanted = _gpu_batch(network, device) if device.type == "cuda" else CPU_BATCH
-    try:
-        size = int(wanted)
-    except ValueError:
-        size = 0
-    if size < 1:
-        raise UserError(f"compute.batch_size={wanted}: expected auto or a number from 1.")
+    size = wanted
+    if not isinstance(size, int) or size < 1:
+        raise UserError(f"compute.batch_size={wanted}: expected auto or a whole number from 1.")
     for larger in range(size, size + SEARCHED):
         if _places_alike(network, larger, device):
             return larger

@@ -14,6 +14,9 @@ from bench.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 
+if not CONF.is_dir():
+    raise SystemExit("error: there is no conf beside the package; install Heatproof from its folder: pip install -e .")
+
 OmegaConf.register_new_resolver("resource", lambda name: str(ROOT / name), replace=True)  # a file of this repository
 OmegaConf.register_new_resolver("join", lambda items: ",".join(str(item) for item in items), replace=True)  # a sweep
 
@@ -36,6 +39,15 @@ def load(overrides: list[str]) -> Config:
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(str(error)) from error
     return Config(cfg, chosen(cfg, cfg.hydra.runtime.choices), list(overrides))
+
+
+def flag(cfg: DictConfig, key: str) -> bool:
+    """A switch; Hydra takes only true and false for one and reads `off` as a word."""
+    words = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+    try:
+        return words[str(cfg[key]).lower()]
+    except KeyError:
+        raise UserError(f"{key}={cfg[key]}: expected true or false.") from None
 
 
 def chosen(cfg: DictConfig, choices: DictConfig) -> dict[str, str]:

@@ -5,6 +5,7 @@ A source knows the ids of its images and loads one of them. Everything else is t
 conf/data/: `bench.files` (pictures on disk), `bench.imagenet`, `bench.huggingface`, `bench.synthetic`.
 """
 
+import sys
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,7 @@ from bench.errors import UserError, did_you_mean
 from bench.preprocessing import Preprocessing
 from bench.rng import Rng
 
+START = "fork" if sys.platform == "linux" else "spawn"  # said outright: a launcher may have put its own in place
 SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
 
 
@@ -113,7 +115,12 @@ def stream(source: Source, ids: list[str], width: int, workers: int) -> Iterator
     """
     ahead = max(1, -(-width // workers)) if workers else None  # together, the workers prepare one batch ahead
     loader = DataLoader(
-        _Loads(source, ids), batch_size=None, num_workers=workers, prefetch_factor=ahead, generator=torch.Generator()
+        _Loads(source, ids),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=ahead,
+        generator=torch.Generator(),
+        multiprocessing_context=START if workers else None,
     )
     loaded = iter(loader)
     while group := list(islice(loaded, width)):

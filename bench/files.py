@@ -69,7 +69,9 @@ def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
     table = base / "labels.csv"
     names = {f.relative_to(base).as_posix(): id for id, f in paths.items()} | {id: id for id in paths}
     labels = read_labels(table, names) if table.is_file() else {}
-    return ImageFiles(paths, labels, preprocessing, upright=True)
+    pictures = ImageFiles(paths, labels, preprocessing, upright=True)
+    pictures.collection = str(base.resolve())  # "folder" names no data set: another folder is another run
+    return pictures
 
 
 def photos(labels: dict[str, int | None], preprocessing: Preprocessing) -> ImageFiles:

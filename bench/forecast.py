@@ -43,7 +43,7 @@ def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     metrics = [cell.metrics[name] for name in metrics]
     try:
         forward, backward, scoring = count(cell.method, metrics, cell.network.preprocessing, classes)
-    except (KeyError, TypeError, ValueError) as error:  # a name or a value that the method or metric does not know
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={cell.method_name} or a metric does not take these settings: {error}.") from error
     seconds = (forward + scoring) * one_forward + backward * one_backward
     return Forecast(forward, backward, scoring, seconds)

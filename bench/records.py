@@ -7,7 +7,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench import PROTOCOL
 
-PLACES = {"model": ("weights",), "data": ("root", "n", "ids", "subset", "sample", "limit")}  # the same run all the same
+PLACES = {  # other values are the same run all the same
+    "model": ("weights",),
+    "data": ("root", "devkit", "n", "ids", "subset", "sample", "limit"),
+}
 
 
 def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:

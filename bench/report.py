@@ -45,7 +45,6 @@ IMAGES = {  # experiment.images: what the published numbers are of
     "that `la_release` holds, all others of images that nobody lists: compare ranks, not values.",
     "unknown": "The published numbers are of images that nobody lists: compare ranks, not values.",
 }
-LOCAL = ("paths.", "data.root", "hydra")  # overrides that say where things lie, not what they are
 
 
 @dataclass
@@ -87,10 +86,9 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     results, experiment = Path(cfg.paths.results), cfg.get("experiment")
     rows, runs = tables.load_rows(results), tables.load_runs(results)
     if rows.empty:
-        sweep = "-m " if experiment else ""
-        raise UserError(f"No rows in {results / 'rows'}. Make some: python -m bench.run {sweep}{shlex.join(overrides)}")
+        raise UserError(f"No rows in {results / 'rows'}. Make some: python -m bench.run {shlex.join(overrides)}")
     report = of_experiment(cfg, overrides, rows, runs) if experiment else of_everything(cfg, rows, runs)
-    command = f"python -m bench.report {shlex.join(o for o in overrides if not o.startswith(LOCAL))}".rstrip()
+    command = f"python -m bench.report {_elsewhere(overrides)}".rstrip()
     report.threshold = cfg.report.threshold
     report.numbers, report.footers = statistics.compare(report.numbers, rows, report.threshold, cfg.report.bootstrap)
     tolerance = _tolerance(cfg)
@@ -106,7 +104,7 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
             "Δ: measured minus published. Verdict: reproduced, the published value is inside the interval; close, within "
             f"{tolerance['absolute']:g} of a probability, {tolerance['relative']:.0%} of anything else; or off."
         )
-    report.facts.append(f"Made again by `{command}`.")
+    report.facts.append(f"Made again by `{command}`, and paths.results= where the rows lie.")
     return report, results / "report"
 
 
@@ -153,7 +151,7 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         unnamed = plan.get("unnamed_model")
         numbers = published.beside(numbers, plan.paper, plan.table, printed, unnamed, _tolerance(cfg))
         notes += _renamed(numbers, printed) + _impossible(plan)
-    notes += _missing(numbers) + _unequal(numbers) + list(plan.get("notes") or [])
+    notes += _missing(numbers, overrides) + _unequal(numbers) + list(plan.get("notes") or [])
     if numbers["published"].notna().any():
         notes += [IMAGES[plan.images]] if plan.get("images") else []
         notes.append("What is known to be inconsistent in the published tables: `results/published/README.md`.")
@@ -171,6 +169,8 @@ def _panel(folder: Path, *, cfg: DictConfig, runs: dict[str, dict], data: str) -
     plan = cfg.experiment
     cell = {"data": data, "model": plan.models[0], "metric": plan.metrics[0]}
     like = [record for record in runs.values() if cell.items() <= record["cell"].items()]
+    if not like:
+        raise UserError(f"Nothing of {plan.name} has been run: python -m bench.run experiment={plan.name}")
     source, ids = open_source(cfg.data, Preprocessing(**like[0]["preprocessing"]), cfg.run.seed)
     shown = [image for image in plan.panel if image in ids] or ids[:3]
     results = Path(cfg.paths.results)
@@ -226,15 +226,19 @@ def _impossible(plan: DictConfig) -> list[str]:
     ]
 
 
-def _missing(numbers: pd.DataFrame) -> list[str]:
-    """How to run the first of the cells that have no rows."""
+def _elsewhere(overrides: list[str]) -> str:
+    """The command line without what holds on this machine only."""
+    return shlex.join(override for override in overrides if not override.startswith(("paths.", "data.root", "hydra")))
+
+
+def _missing(numbers: pd.DataFrame, overrides: list[str]) -> list[str]:
+    """How to run the cells that have no rows."""
     cells = numbers.drop_duplicates([*tables.PARTITIONS, "row"])
     gone = cells[cells["run_id"].isna()]
     if gone.empty:
         return []
-    first = gone.iloc[0]
-    command = shlex.join(["python", "-m", "bench.run", f"data={first['data']}", *first["overrides"]])
-    return [f"{len(gone)} of {len(cells)} cells have not been run under these settings. The first: `{command}`"]
+    command = f"python -m bench.run {_elsewhere(overrides)}"
+    return [f"{len(gone)} of {len(cells)} cells have not been run under these settings. To run them: `{command}`"]
 
 
 def _unequal(numbers: pd.DataFrame) -> list[str]:

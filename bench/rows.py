@@ -66,7 +66,7 @@ class Rows:
             if len(kept) == len(table):
                 continue
             if len(kept) == 0:
-                file.unlink()
+                file.unlink(missing_ok=True)
             else:
                 self._write(file, kept.replace_schema_metadata(table.schema.metadata))
 

@@ -25,15 +25,17 @@ def main(cfg: DictConfig) -> None:
     try:
         failed = carry_out(open_cell(of_cell(config)))
         if failed:
-            raise UserError(f"{failed} images failed; their rows say why. The next run tries them again.")
+            image, why = next(iter(failed.items()))
+            count = "1 image" if len(failed) == 1 else f"{len(failed)} images"
+            raise UserError(f"{count} failed; {image}: {why}. The next run tries again.")
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:  # Hydra runs the other cells first, then exits 1
             raise CompactHydraException(f"error: {error}") from error
         sys.exit(f"error: {error}")
 
 
-def carry_out(cell: Cell) -> int:
-    """Compute what is missing, with a forecast before and the means after. Returns the number of failed images."""
+def carry_out(cell: Cell) -> dict[str, str]:
+    """Compute what is missing, with a forecast before and the means after. Returns the failed images and why."""
     work = missing(cell)
     names = cell.config.names
     print(f"{names['method']} on {names['model']}, {names['data']}: {', '.join(cell.metrics)}", file=sys.stderr)

@@ -49,8 +49,7 @@ def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[
     ids = batch.ids + batch.ids[-1:] * (len(x) - len(batch.ids))
     seen, target = look(cell, batch, x)
     maps, facts = explain(cell, x, target, ids, n=len(batch.ids))
-    if cell.config.cfg.run.save_attributions:
-        save(cell, batch.ids, maps)
+    save(cell, {image: maps[i] for i, image in enumerate(batch.ids) if facts[i]["status"] == "ok"})
     mask = batch.masks if batch.masks is None else batch.masks.to(x.device)
     trial = Trial(cell.network, x, target, maps, ids=ids, seed=cell.seed, colour=cell.colour_tensor, mask=mask)
 
@@ -58,13 +57,19 @@ def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[
     for metric in metrics:
         with Clock(cell.compute) as clock, cell.compute.scoring():
             scores = measure(cell, trial, metric)
-        scored = [{name: values[i] for name, values in scores.items()} for i in range(len(batch.ids))]
         seconds = {"seconds_metric": clock.seconds / len(batch.ids)}
-        about = [sight | fact for sight, fact in zip(seen, facts, strict=True)]
         rows[metric] = unread + [
-            row | scores | seconds if row["status"] == "ok" else row for row, scores in zip(about, scored, strict=True)
+            row_of(sight | fact, {name: values[i] for name, values in scores.items()} | seconds)
+            for i, (sight, fact) in enumerate(zip(seen, facts, strict=True))
         ]
     return rows
+
+
+def row_of(about: Row, scores: Row) -> Row:
+    """A scored row; a failed one without scores. What the network answers with NaN or infinity is no score."""
+    if about["status"] == "ok" and not all(np.isfinite(values).all() for values in scores.values()):
+        about = about | {"status": "failed", "error": "the network's output holds NaN or infinity"}
+    return about | scores if about["status"] == "ok" else about
 
 
 def measure(cell: Cell, trial: Trial, metric: str) -> dict[str, np.ndarray]:

@@ -41,8 +41,7 @@ def holm(p: list[float]) -> list[float]:
 
 def images_needed(differences: np.ndarray) -> int | None:
     """So many images separate two methods that differ as here: two-sided 5 %, power 0.8. None if they do not differ."""
-    mean = differences.mean()
-    if len(differences) < 2 or mean == 0:
+    if len(differences) < 2 or (mean := differences.mean()) == 0:
         return None
     z = NormalDist().inv_cdf(1 - LEVEL / 2) + NormalDist().inv_cdf(POWER)
     return max(2, math.ceil((z * differences.std(ddof=1) / mean) ** 2))

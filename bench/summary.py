@@ -1,22 +1,23 @@
 """The means of a run, printed when it ends."""
 
-import pyarrow.compute as pc
-
 from bench.cell import Cell
 
 
-def summary(cell: Cell) -> tuple[str, int]:
-    """One line a metric, over the images that this process was asked for; and how many of them failed."""
-    lines, failed = [], set()
+def summary(cell: Cell) -> tuple[str, dict[str, str]]:
+    """One line a metric, over the images that this process was asked for; and the failed ones, each with its reason."""
+    lines, failed = [], {}
     for metric in cell.metrics:
-        rows = cell.rows(metric).read()
-        rows = rows.filter(pc.is_in(rows["image_id"], pc.cast(cell.ids, "string")))
-        ok = rows.filter(pc.equal(rows["status"], "ok"))
-        failed |= set(rows["image_id"].to_pylist()) - set(ok["image_id"].to_pylist())
-        means = {name: pc.mean(ok[name]).as_py() for name in ("insertion", "deletion", "score")}
-        if means["insertion"] is not None:
+        rows = cell.rows(metric).read().to_pandas()
+        rows = rows[rows["image_id"].isin(cell.ids)]
+        ok = rows[rows["status"] == "ok"].drop_duplicates("image_id")  # two processes may have had the same work
+        for image, error in rows.loc[~rows["image_id"].isin(ok["image_id"]), ["image_id", "error"]].itertuples(
+            index=False
+        ):
+            failed.setdefault(image, error)
+        means = {name: ok[name].mean() for name in ("insertion", "deletion", "score") if ok[name].notna().any()}
+        if "insertion" in means:
             means["gap"] = means["insertion"] - means["deletion"]
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items() if value is not None)
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         lines.append(f"{metric:20} n {len(ok):5}  {shown or 'no scores'}")
     lines.append(f"Rows: {cell.results / 'rows'}")
-    return "\n".join(lines), len(failed)
+    return "\n".join(lines), failed

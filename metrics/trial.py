@@ -58,10 +58,12 @@ class Trial:
     def read(self, images: Images) -> Readings:
         """One forward pass, and all that can be read off it. kl is KL(uniform || p) in nats."""
         logits = self.model(images)
+        if logits.dtype == torch.bfloat16:  # half precision is for the network's own passes
+            logits = logits.float()
         log_p, target = logits.log_softmax(dim=1), self.target[:, None]
         return {
             "probability": log_p.gather(1, target).squeeze(1).exp(),
-            "logit": logits.gather(1, target).squeeze(1).to(log_p.dtype),
+            "logit": logits.gather(1, target).squeeze(1),
             "kl": -math.log(log_p.shape[1]) - log_p.mean(dim=1),
         }
 

@@ -201,3 +201,19 @@ def test_passes_are_counted_in_images(cnn, x):
     torch.autograd.grad(logits[:, 0].sum(), x, retain_graph=True)
     torch.autograd.grad(logits[:, 1].sum(), x)
     assert (cnn.forward_passes, cnn.backward_passes) == (4, 8)
+
+
+def test_a_published_colour_belongs_to_its_weights_alone(monkeypatch):
+    source = torchvision.models.vgg16(weights=None).state_dict()
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", lambda *_, **__: source)
+    colour = [0.888149, 0.939026, 1.0]
+    assert make("model=vgg16").confusion == colour
+    assert make("model=vgg16", "model.std=[0.2,0.2,0.2]").confusion is None
+    assert make("model=vgg16", "model.confusion=[0.1,0.2,0.3]").confusion == [0.1, 0.2, 0.3]
+
+
+def test_a_size_without_a_resize_keeps_the_weights_proportion_and_never_makes_a_frame():
+    net = make("model=torchvision", "model.name=squeezenet1_1", "model.weights=random", "model.size=448")
+    assert net.preprocessing.resize == 512
+    with pytest.raises(UserError, match="black frame"):
+        make("model=vgg16", "model.weights=random", "model.size=299")

@@ -95,7 +95,7 @@ def test_a_broken_image_ends_with_1_and_says_so(run, tmp_path):
         *SMALL, "method=random", "data=folder", f"data.root={tmp_path / 'pictures'}", f"paths.results={tmp_path}"
     )
     assert status == 1
-    assert "1 images failed" in err
+    assert "1 image failed; a: " in err
     assert "Traceback" not in err
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from bench import runner
 from bench.errors import UserError
 from bench.rows import SCHEMA
+from bench.summary import summary
 
 FAST = ["method=random", "compute.batch_size=2", "metric=[unified]", "metric.unified.step=384"]
 
@@ -63,7 +64,7 @@ def test_what_changes_a_number_changes_the_run_id_and_nothing_else_does(tmp_path
     same = ["data.limit=3", "run.shard=0/2", "compute.batch_size=4", "run.save_attributions=true", "compute.workers=1"]
     for override in same:
         assert small_cell(tmp_path, *FAST, override).run_id("unified") == plain.run_id("unified"), override
-    other = ["run.seed=1", "run.target=label", "compute.precision=fp64", "model.size=36", "metric.unified.step=192"]
+    other = ["run.seed=1", "run.target=label", "compute.precision=fp64", "model.resize=36", "metric.unified.step=192"]
     for override in [*other, "model.mean=[0,0,0]", "method=sm", "data.seed=1"]:
         assert small_cell(tmp_path, *FAST, override).run_id("unified") != plain.run_id("unified"), override
     assert plain.attribution_id == small_cell(tmp_path, *FAST, "metric.unified.step=192").attribution_id
@@ -223,3 +224,64 @@ def test_other_references_are_another_run(tmp_path):
     assert one.run_id("unified") != small_cell(tmp_path, "method=eg", "metric=[unified]", "data.n=300").run_id(
         "unified"
     )
+
+
+def test_two_folders_are_two_runs(tmp_path):
+    one, other = (small_cell(tmp_path / "r", *pictures(tmp_path / name)) for name in ("a", "b"))
+    assert one.run_id("unified") != other.run_id("unified")
+
+
+def test_a_copy_of_a_method_under_another_name_is_another_run(tmp_path):
+    """The name picks the random streams."""
+    cell = small_cell(tmp_path, *FAST)
+    before = cell.identity("unified")
+    cell.config.names["method"] = "random2"
+    assert cell.identity("unified") != before
+
+
+def test_another_normalisation_has_a_confusion_colour_of_its_own(tmp_path):
+    choice = ["method=random", "metric=[fair]", "data.limit=2"]
+    small_cell(tmp_path, *choice).colour_tensor()
+    small_cell(tmp_path, *choice, "model.std=[0.2,0.2,0.2]").colour_tensor()
+    assert len(list((tmp_path / "confusion").glob("*.yaml"))) == 2
+
+
+def test_a_network_that_answers_nan_scores_nothing(tmp_path):
+    cell = small_cell(tmp_path, *FAST, "data.limit=2")
+    cell.network.net.head.weight.data.fill_(torch.nan)
+    complete(cell)
+    rows = rows_of(tmp_path)
+    assert list(rows["status"]) == ["failed", "failed"]
+    assert "network's output" in rows["error"][0]
+
+
+def test_a_row_that_is_there_twice_is_counted_once(tmp_path):
+    cell = small_cell(tmp_path, *FAST, "data.limit=3")
+    complete(cell)
+    file = next((tmp_path / "rows").rglob("*.parquet"))
+    file.with_name(f"{cell.run_id('unified')}-copy.parquet").write_bytes(file.read_bytes())
+    text, failed = summary(cell)
+    assert "n     3" in text
+    assert not failed
+
+
+def test_half_precision_ends_at_the_networks_output(tmp_path):
+    complete(small_cell(tmp_path, "method=sm", "metric=[kl]", "data.limit=1", "compute.precision=bf16"))
+    curve = torch.tensor(rows_of(tmp_path)["insertion_curve"][0])
+    assert not torch.equal(curve, curve.bfloat16().float())
+
+
+@pytest.mark.parametrize("word", ["off", "no", "false"])
+def test_off_is_off(tmp_path, word):
+    complete(small_cell(tmp_path, *FAST, "data.limit=1", f"run.save_attributions={word}"))
+    assert not (tmp_path / "attributions").exists()
+    with pytest.raises(UserError, match="save_attributions=perhaps"):
+        small_cell(tmp_path, *FAST, "run.save_attributions=perhaps")
+
+
+def test_a_map_of_an_older_picture_goes(tmp_path):
+    choice = ["method=sm", *pictures(tmp_path / "pictures")[1:]]
+    complete(small_cell(tmp_path / "r", *choice, "run.save_attributions=true"))
+    Image.fromarray(np.full((20, 20, 3), 255, dtype=np.uint8)).save(tmp_path / "pictures" / "2.png")
+    complete(small_cell(tmp_path / "r", *choice))
+    assert {file.stem for file in (tmp_path / "r" / "attributions").rglob("*.npy")} == {"0", "1"}
