@@ -204,9 +204,7 @@ def timm_network(
         state = read_weights(file)
         net = _seeded(lambda: timm.create_model(name, pretrained=False))
         _fill(lambda: net.load_state_dict(state), file, name)
-    return _timm(
-        net, size, resize, interpolation, mean, std, feature_layer, confusion if weights is None else None, file
-    )
+    return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion, file)
 
 
 def efficientnet_lite0(
@@ -240,9 +238,9 @@ def efficientnet_lite0(
         file = Path(weights)
         state = read_weights(file)
         _fill(lambda: net.load_state_dict(state), file, "efficientnet_lite0")
-    return _timm(
-        net, size, resize, interpolation, mean, std, feature_layer, confusion if weights is None else None, file
-    )
+    as_published = weights is None and size == 224 and not (mean or std)
+    confusion = confusion or (published_confusion if as_published else None)
+    return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion, file)
 
 
 def network(

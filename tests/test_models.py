@@ -210,6 +210,9 @@ def test_a_published_colour_belongs_to_its_weights_alone(monkeypatch):
     assert make("model=vgg16").confusion == colour
     assert make("model=vgg16", "model.std=[0.2,0.2,0.2]").confusion is None
     assert make("model=vgg16", "model.confusion=[0.1,0.2,0.3]").confusion == [0.1, 0.2, 0.3]
+    assert make("model=efficientnet_lite0").confusion == [0.5, 0.5, 0.5]
+    assert make("model=efficientnet_lite0", "model.weights=random").confusion is None
+    assert make("model=efficientnet_lite0", "model.weights=random", "model.confusion=[0,0,1]").confusion == [0, 0, 1]
 
 
 def test_a_size_without_a_resize_keeps_the_weights_proportion_and_never_makes_a_frame():
