@@ -87,7 +87,7 @@ def _line(name: str, values: dict[str, str], names: tuple[str, ...], measured: p
 
 
 def _settings(record: dict) -> Settings:
-    return records._identity(record)
+    return records.identity(record)
 
 
 def _number(text: str) -> float | None:

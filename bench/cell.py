@@ -17,7 +17,6 @@ import yaml
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue
 
 import bench
 from bench import compute
@@ -181,9 +180,6 @@ def build(cfg: DictConfig, where: str):
         raise UserError(f"{key} must be given: {key}=….")
     try:
         return instantiate(cfg, _convert_="all")
-    except MissingMandatoryValue as error:
-        key = error.full_key or where
-        raise UserError(f"{key} must be given: {key}=….") from None
     except InstantiationException as error:
         cause = error.__cause__
         while cause is not None and not isinstance(cause, UserError):

