@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from bench.config import flag
 from bench.errors import UserError
+from bench.memory import keep_freed_memory
 from bench.models import Network
 from methods.gradient import input_gradient, probability
 
@@ -51,6 +52,8 @@ class Compute:
 def prepare(cfg: DictConfig, network: Network) -> tuple[Compute, Network]:
     """Put the network where it will work, in its precision and memory layout."""
     device, dtype = find_device(cfg.device), set_precision(cfg.precision)
+    if device.type == "cpu":
+        keep_freed_memory()
     network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
     if flag(cfg, "compile"):
         network.net = torch.compile(network.net)
