@@ -27,6 +27,9 @@ TOLERANCE = 10  # images: PNGs lose up to a grey level; the sets are 34 to 207 a
 
 
 def main() -> None:
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
     try:
         found = []
         for name in NETWORKS:

@@ -137,9 +137,34 @@ def test_ascending_s_confuses_and_descending_it_makes_certain(x):
     assert down < start < up
 
 
+def test_the_attack_of_big_never_reaches_its_box(sight):
+    met, length = c.boundaries(sight)
+    assert 0 <= met <= 1
+    assert 0 < length <= 50 * 0.001 + 1e-9
+
+
+def test_agi_that_walks_on_takes_the_first_step_of_agi(sight, monkeypatch):
+    """Where one step is taken, walking on and starting over are the same."""
+    one = ("method.steps=1", "method.n_classes=3")
+    agi = sight.map("agi", *one)
+    monkeypatch.setattr(c, "load", lambda overrides: load([*overrides, *one]))
+    torch.testing.assert_close(c.agi_walk(sight), agi, rtol=0, atol=0)
+    monkeypatch.setattr(c, "load", lambda overrides: load([*overrides, "method.steps=3", "method.n_classes=3"]))
+    assert not torch.equal(c.agi_walk(sight), sight.map("agi", "method.steps=3", "method.n_classes=3"))
+
+
+def test_only_one_direction_of_kl_exceeds_ln_c(x):
+    sight = c.Sight(Thousand(), x, torch.zeros(4, dtype=torch.long), IDS, seed=0)
+    sight.network.forward = lambda x: Thousand.forward(sight.network, x) * 3
+    one, other, bound = c.both_ways(sight)
+    assert bound == pytest.approx(6.9078, abs=1e-4)
+    assert one > bound > other
+
+
 def test_every_finding_has_an_entry_in_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(c, "STEPS", 2)
     monkeypatch.setattr(c, "DRAWS", 1)
+    monkeypatch.setattr(c, "VARIANTS", dict.fromkeys(c.VARIANTS, ("sm",)))
     small = ["model.size=32", "data.limit=2", "compute.device=cpu", "method=sm", "metric=[infidelity]"]
     cell = open_cell(load([*small, f"paths.results={tmp_path}"]))
     numbers = {number for number, _, _ in [*c.of_the_tables(), *c.of_the_network(cell)]}

@@ -1,0 +1,75 @@
+"""How far rounding alone moves a score: python scripts/rounding_noise.py model=efficientnet_lite0 data=photos
+
+Every method's unified insertion of the same images, twice at each precision: one image a pass and eight. Nothing else
+differs, so what differs is rounding, as the kernels' order of addition changes with the shape of the batch. Prints, for
+each method, the mean and the largest difference over the images in fp32 and in fp64.
+Takes what `bench.run` takes; method=[la,sm] for some methods only. Cost: four times each method and its scoring.
+"""
+
+import sys
+import tempfile
+
+import numpy as np
+from tqdm import tqdm
+
+from bench.cell import open_cell
+from bench.config import CONF, load
+from bench.data import stream
+from bench.errors import UserError
+from bench.runner import judge
+
+IMAGES = 8  # unless data.limit says otherwise
+BATCHES = (1, 8)
+PRECISIONS = ("fp32", "fp64")
+ELSEWHERE = {"precomputed"}  # its maps are files: there is nothing to round
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status."""
+    if {"--help", "-h"} & set(arguments):
+        print(__doc__)
+        return 0
+    given = [argument for argument in arguments if argument.startswith("method=")]
+    rest = [argument for argument in arguments if argument not in given]
+    methods = given[-1].partition("=")[2].strip("[]").split(",") if given else every_method()
+    try:
+        print(
+            "| method | fp32: mean | largest | fp64: mean | largest |\n| --- | ---: | ---: | ---: | ---: |", flush=True
+        )
+        for method in tqdm(methods, unit="method", disable=None):
+            noise = [differences([*rest, f"method={method}"], precision) for precision in PRECISIONS]
+            cells = [f"{value:.1e}" if value else "0" for d in noise for value in (d.mean(), d.max())]
+            print(f"| `{method}` | {' | '.join(cells)} |", flush=True)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def every_method() -> list[str]:
+    return sorted({path.stem for path in (CONF / "method").glob("*.yaml")} - ELSEWHERE)
+
+
+def differences(overrides: list[str], precision: str) -> np.ndarray:
+    """|U-INS at one batch size − at the other| of each image, [n]."""
+    a, b = (insertions([*overrides, f"compute.precision={precision}", f"compute.batch_size={k}"]) for k in BATCHES)
+    return np.abs(a - b)
+
+
+def insertions(overrides: list[str]) -> np.ndarray:
+    """The unified insertion of each image, [n]. Leaves no rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        cell = open_cell(load([f"data.limit={IMAGES}", *overrides, "metric=[unified]", f"paths.results={folder}"]))
+        rows = [
+            row
+            for batch in stream(cell.source, cell.ids, cell.compute.batch_size, workers=0)
+            for row in judge(cell, batch, ("unified",))["unified"]
+        ]
+    for row in rows:
+        if row["status"] != "ok":
+            raise UserError(f"method={cell.method_name}, image {row['image_id']}: {row['error']}.")
+    return np.array([row["insertion"] for row in rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
