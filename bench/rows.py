@@ -8,7 +8,7 @@ is still the one it was made from.
 import json
 import os
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,16 +52,15 @@ class Rows:
     def done(self) -> dict[str, str]:
         """image id -> fingerprint of the image it was made from, for every row that is not a failure."""
         done = {}
-        for file in self._files():
-            ok = pq.read_table(file, columns=["image_id"], filters=pc.field("status") == "ok", partitioning=None)
-            fingerprints = self._fingerprints_of(file)
+        for _, table in self._tables(["image_id", "status"]):
+            fingerprints = json.loads((table.schema.metadata or {}).get(FINGERPRINTS, b"{}"))
+            ok = table.filter(pc.field("status") == "ok")
             done |= {i: fingerprints.get(i, "") for i in ok["image_id"].to_pylist()}
         return done
 
     def forget(self, ids: Collection[str]) -> None:
         """Take out what is there of these images, failures for instance, before they are tried again."""
-        for file in self._files():
-            table = pq.read_table(file, partitioning=None)
+        for file, table in self._tables():
             kept = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(list(ids), pa.string()))))
             if len(kept) == len(table):
                 continue
@@ -81,18 +80,27 @@ class Rows:
 
     def read(self) -> pa.Table:
         """All rows of this run."""
-        tables = [pq.read_table(file, partitioning=None).replace_schema_metadata(None) for file in self._files()]
+        tables = [table.replace_schema_metadata(None) for _, table in self._tables()]
         return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def _tables(self, columns: list[str] | None = None) -> Iterator[tuple[Path, pa.Table]]:
+        """Every file with its content, read through one handle: another process may put a newer one in its place.
+
+        A file that is gone since it was listed is passed over: who took it away computes its rows again.
+        """
+        for file in self._files():
+            try:
+                with file.open("rb") as stream:
+                    table = pq.ParquetFile(stream).read(columns)
+            except FileNotFoundError:
+                continue
+            yield file, table
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f"{self.run_id}-*.parquet"))
 
     def _new_file(self) -> Path:
         return self.folder / f"{self.run_id}-{uuid.uuid4().hex[:12]}.parquet"
-
-    @staticmethod
-    def _fingerprints_of(file: Path) -> dict[str, str]:
-        return json.loads((pq.read_schema(file).metadata or {}).get(FINGERPRINTS, b"{}"))
 
     @staticmethod
     def _write(file: Path, table: pa.Table) -> None:
