@@ -151,6 +151,8 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         unnamed = plan.get("unnamed_model")
         numbers = published.beside(numbers, plan.paper, plan.table, printed, unnamed, _tolerance(cfg))
         notes += _renamed(numbers, printed) + _impossible(plan)
+    if (numbers["quantity"] == "fps").any():
+        notes.append("Images a second have no interval: the images of a batch share its seconds.")
     notes += _missing(numbers, overrides) + _unequal(numbers) + list(plan.get("notes") or [])
     if numbers["published"].notna().any():
         notes += [IMAGES[plan.images]] if plan.get("images") else []

@@ -1,5 +1,6 @@
 """Rows to numbers: means over images, their bootstrap intervals, the confidence split."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ PAIR = ("insertion", "deletion", "gap")
 SIGN = {"insertion": 1, "deletion": -1, "gap": 1, "fps": 1}  # 1: higher is better; -1: lower is
 SCORE_SIGN = {"infidelity": -1, "localisation": 1, "pointing": 1}  # of metrics with one score
 CONFIDENCES = ("all", "low", "high")
+LISTINGS = 5  # how often files are listed, if some vanish each time
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
 
 
@@ -27,7 +29,7 @@ def load_rows(results: Path) -> pd.DataFrame:
     folder = results / "rows"
     if not folder.is_dir():
         return pd.DataFrame(columns=SCALARS + PARTITIONS)
-    rows = _dataset(folder).to_table(columns=SCALARS + PARTITIONS).to_pandas()
+    rows = _read(folder, columns=SCALARS + PARTITIONS).to_pandas()
     rows = rows.sort_values(["run_id", "image_id", "status", "insertion", "deletion", "score"], kind="stable")
     rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")  # "ok" sorts after "failed"
     return rows.reset_index(drop=True)
@@ -37,7 +39,7 @@ def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, t
     """Of scored images: {image_id: (insertion [S], deletion [S])}, read without the rest of the run."""
     wanted = (pc.field("run_id") == run_id) & pc.field("image_id").isin(image_ids) & (pc.field("status") == "ok")
     columns = ["image_id", "insertion_curve", "deletion_curve"]
-    found = _dataset(results / "rows").to_table(columns=columns, filter=wanted).to_pandas()
+    found = _read(results / "rows", columns=columns, filter=wanted).to_pandas()
     return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
 
 
@@ -117,12 +119,19 @@ def _summary(rows: pd.DataFrame, wanted: tuple[str, ...], draws: int) -> list[di
     counts = {"n": len(ok), "failed": len(rows) - len(ok)}
     lines = []
     for name, mean, a, b in zip(wanted, means, low, high, strict=True):
-        mean, a, b = (1 / mean, 1 / b, 1 / a) if name == "fps" else (mean, a, b)  # of the mean seconds
+        if name == "fps":  # of the mean seconds; the images of a batch share theirs, so no interval is known
+            mean, a, b = 1 / mean, math.nan, math.nan
         lines.append({"quantity": name, "mean": mean, "ci_low": a, "ci_high": b, **counts})
     return lines
 
 
-def _dataset(folder: Path) -> ds.Dataset:
-    """The partition columns as strings, whatever they look like."""
+def _read(folder: Path, **wanted: object) -> pa.Table:
+    """The partition columns as strings, whatever they look like. While runs go on, a file that was listed may be gone
+    when its turn comes: the files are listed again then."""
     keys = ds.partitioning(pa.schema([(key, pa.string()) for key in PARTITIONS]), flavor="hive")
-    return ds.dataset(folder, format="parquet", partitioning=keys)
+    for attempt in range(LISTINGS):
+        try:
+            return ds.dataset(folder, format="parquet", partitioning=keys).to_table(**wanted)
+        except FileNotFoundError:
+            if attempt == LISTINGS - 1:
+                raise
