@@ -61,4 +61,4 @@ def unsaved(cell: Cell, image: str) -> bool:
 
 
 def _file(cell: Cell, image: str) -> Path:
-    return cell.results / "attributions" / cell.attribution_id / f"{image}.npy"
+    return cell.maps / f"{image}.npy"

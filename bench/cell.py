@@ -46,6 +46,7 @@ class Cell:
     metrics: dict[str, Callable]
     results: Path
     save_attributions: bool
+    unmapped: dict[str, str] = field(default_factory=dict)  # images whose map was wanted and could not be had, and why
     _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -59,9 +60,9 @@ class Cell:
     def identity(self, metric: str | None) -> dict:
         """All that can change a number, and nothing else: not where files lie, how many images, what batch size."""
         cfg = {
-            group: OmegaConf.to_container(self.config.cfg[group], resolve=True)
-            for group in ("model", "data", "method", "metric")
+            group: OmegaConf.to_container(self.config.cfg[group], resolve=True) for group in ("model", "data", "method")
         }
+        metrics = self.config.cfg.get("metric")
         return {
             "protocol": bench.PROTOCOL,
             "model": {k: v for k, v in cfg["model"].items() if k not in PLACES["model"]} | {"digest": self.weights},
@@ -69,7 +70,7 @@ class Cell:
             | {"name": self.config.names["data"], "collection": getattr(self.source, "collection", None)},
             "method": {"name": self.method_name, **cfg["method"]}  # the name picks the random streams
             | {f"{name}.digest": value.digest() for name, value in bound(self.method).items()},
-            "metric": {"name": metric, **cfg["metric"][metric]} if metric else None,
+            "metric": {"name": metric, **OmegaConf.to_container(metrics[metric], resolve=True)} if metric else None,
             "precision": self.config.cfg.compute.precision,
             "device": self.compute.device.type,
             "seed": self.seed,
@@ -112,10 +113,20 @@ class Cell:
     def colour_tensor(self) -> torch.Tensor:
         return torch.tensor(self.colour["colour"])
 
-    def record(self, metric: str) -> None:
-        """The recipe beside the rows: <results>/runs/<run_id>.yaml. A run continued elsewhere keeps both histories."""
+    @property
+    def maps(self) -> Path:
+        """The folder of this cell's maps."""
+        return self.results / "attributions" / self.attribution_id
+
+    def record(self, metric: str | None) -> None:
+        """The recipe beside the rows: <results>/runs/<run_id>.yaml; of maps that nothing scores, recipe.yaml beside them.
+
+        A run continued elsewhere keeps both histories.
+        """
         cfg = OmegaConf.to_container(self.config.cfg, resolve=True)
-        file = self.results / "runs" / f"{self.run_id(metric)}.yaml"
+        run_id = self.run_id(metric) if metric else None
+        file = self.results / "runs" / f"{run_id}.yaml" if metric else self.maps / "recipe.yaml"
+        scored = cfg["metric"][metric] if metric else None
         session = {
             "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "command": " ".join(["python -m bench.run", *self.config.overrides]),
@@ -129,16 +140,16 @@ class Cell:
             },
         }
         record = {
-            "run_id": self.run_id(metric),
+            "run_id": run_id,
             "attribution_id": self.attribution_id,
             "cell": {**self.config.names, "metric": metric},
             "config": {group: cfg[group] for group in ("model", "method", "data", "compute", "run")}
-            | {"metric": cfg["metric"][metric]},
+            | {"metric": scored},
             "preprocessing": vars(self.network.preprocessing),
             "weights": {"digest": self.weights, **_file(self.network.weights_file)},
-            **({"confusion": self.colour} if cfg["metric"][metric].get("baseline") == "confusion" else {}),
+            **({"confusion": self.colour} if scored and scored.get("baseline") == "confusion" else {}),
             **session,
-            "data": {"images": len(self.source.ids)},
+            "data": {"images": len(self.source.ids), "collection": getattr(self.source, "collection", None)},
             "continued": [],
         }
         if file.exists():
@@ -158,6 +169,11 @@ def open_cell(config: Config) -> Cell:
         raise UserError(f"run.seed={cfg.run.seed}: expected a whole number.")
     if cfg.run.target not in ("prediction", "label"):
         raise UserError(f"run.target={cfg.run.target}: expected prediction or label.")
+    save, metrics = flag(cfg.run, "save_attributions"), cfg.get("metric") or {}
+    if not metrics and not save:
+        raise UserError(
+            "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
+        )
     method = build(cfg.method, "method")
     bind(method, source, cfg.run.seed)
     return Cell(
@@ -168,9 +184,9 @@ def open_cell(config: Config) -> Cell:
         source=source,
         ids=shard(ids, cfg.run.shard),
         method=method,
-        metrics={name: build(metric, f"metric.{name}") for name, metric in cfg.metric.items()},
+        metrics={name: build(metric, f"metric.{name}") for name, metric in metrics.items()},
         results=Path(cfg.paths.results),
-        save_attributions=flag(cfg.run, "save_attributions"),
+        save_attributions=save,
     )
 
 

@@ -145,9 +145,10 @@ def read_picture(content: bytes, name: str, upright: bool) -> Image.Image:
 def read_labels(table: Path, names: dict[str, str]) -> dict[str, int]:
     """Labels by id, from a csv with a column `file` or `id` and a column `label`, a class index or nothing.
 
-    names: what the first column may say, and whose id that is. Rows of pictures that are not there are passed over.
+    names: what the first column may say, and whose id that is. Rows of pictures that are not there are passed over,
+    unless all are: then the names are of another form.
     """
-    labels = {}
+    labels, known, stranger = {}, False, None
     with table.open(encoding="utf-8-sig", newline="") as text:
         rows = csv.DictReader(text)
         key = next((k for k in ("file", "id") if k in (rows.fieldnames or [])), None)
@@ -160,10 +161,13 @@ def read_labels(table: Path, names: dict[str, str]) -> dict[str, int]:
                 raise UserError(f"{where}: expected {len(rows.fieldnames)} columns")
             if label.strip() and not label.strip().isdecimal():
                 raise UserError(f"{where}: label {label!r} is not a class index (0, 1, 2, …)")
+            known, stranger = known or name in names, name if stranger is None else stranger
             if name not in names or not label.strip():
                 continue
             if labels.setdefault(names[name], int(label)) != int(label):
                 raise UserError(f"{where}: {name} has another label on an earlier line")
+    if names and stranger is not None and not known:
+        raise UserError(f"{table} names none of the images: it says {stranger!r}, an image is {next(iter(names))!r}")
     return labels
 
 

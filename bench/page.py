@@ -80,7 +80,7 @@ def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None) -
         exhibits=exhibits,
         halls=_halls(exhibits),
         there=there,
-        metric=next(iter(cfg.metric)),
+        metric=next(iter(cfg.get("metric") or ()), ""),
         symbols=sheets.VERDICTS,
         style=plots.style,
     )

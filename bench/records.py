@@ -6,6 +6,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from bench import PROTOCOL
+from bench.words import count
 
 PLACES = {  # other values are the same run all the same
     "model": ("weights",),
@@ -53,7 +54,7 @@ def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
     newest = max(str(part["created"]) for record in used for part in (record, *record.get("continued", [])))
     most = numbers.loc[numbers["confidence"] == "all", "n"].max()
     return [
-        f"Data: {', '.join(dict.fromkeys(numbers['data']))}; up to {most} images a cell.",
+        f"Data: {', '.join(dict.fromkeys(numbers['data']))}; up to {count(most, 'image')} a cell.",
         f"Settings: precision {every('config', 'compute', 'precision')}, seed {every('config', 'run', 'seed')}, "
         f"target {every('config', 'run', 'target')}, device {every('device', 'name')}.",
         f"Newest run: {newest}; Heatproof {every('versions', 'heatproof')}, "

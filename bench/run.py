@@ -16,6 +16,7 @@ from bench.experiments import of_cell
 from bench.forecast import forecast
 from bench.runner import missing, run
 from bench.summary import summary
+from bench.words import count
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -26,8 +27,7 @@ def main(cfg: DictConfig) -> None:
         failed = carry_out(open_cell(of_cell(config)))
         if failed:
             image, why = next(iter(failed.items()))
-            count = "1 image" if len(failed) == 1 else f"{len(failed)} images"
-            raise UserError(f"{count} failed; {image}: {why}. The next run tries again.")
+            raise UserError(f"{count(len(failed), 'image')} failed; {image}: {why}. The next run tries again.")
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:  # Hydra runs the other cells first, then exits 1
             raise CompactHydraException(f"error: {error}") from error
@@ -38,15 +38,17 @@ def carry_out(cell: Cell) -> dict[str, str]:
     """Compute what is missing, with a forecast before and the means after. Returns the failed images and why."""
     work = missing(cell)
     names = cell.config.names
-    print(f"{names['method']} on {names['model']}, {names['data']}: {', '.join(cell.metrics)}", file=sys.stderr)
+    wanted = ", ".join(cell.metrics) or "maps alone"
+    print(f"{names['method']} on {names['model']}, {names['data']}: {wanted}", file=sys.stderr)
     there = len(cell.ids) - len(work)
     if not work:
-        print(f"Nothing to compute: all {there} images are there.", file=sys.stderr)
+        print(f"Nothing to compute. There already: {count(there, 'image')}.", file=sys.stderr)
     else:
         lacking = [metric for metric in cell.metrics if any(metric in metrics for metrics in work.values())]
         cost = forecast(cell, lacking).line(len(work), cell.compute.batch_size)
-        print(f"{there} images are there already. To do: {cost}" if there else f"To do: {cost}", file=sys.stderr)
-        for metric in lacking:
+        before = f"There already: {count(there, 'image')}. " if there else ""
+        print(f"{before}To do: {cost}", file=sys.stderr)
+        for metric in lacking or ([] if cell.metrics else [None]):
             cell.record(metric)
         with tqdm(total=len(work), unit="image", smoothing=0.05) as bar:
             for images in run(cell, work):

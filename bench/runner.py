@@ -34,6 +34,7 @@ def missing(cell: Cell) -> Work:
 def run(cell: Cell, work: Work) -> Iterator[int]:
     """Compute and store what is missing. Yields the number of images after each batch, when it is safe on disk."""
     stores = {metric: cell.rows(metric) for metric in cell.metrics}
+    cell.unmapped.clear()
     for metric, store in stores.items():
         store.forget([image for image, metrics in work.items() if metric in metrics])
     for metrics, images in groupby(sorted(work, key=work.get), key=work.get):
@@ -49,12 +50,14 @@ def run(cell: Cell, work: Work) -> Iterator[int]:
 def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[Row]]:
     """One row per image for each metric. Batches are padded: every pass has the same shape, whoever is in it."""
     unread = [{"image_id": failure.id, "status": "failed", "error": failure.error} for failure in batch.failures]
+    cell.unmapped |= {failure.id: failure.error for failure in batch.failures}
     if not batch.ids:
         return {metric: unread for metric in metrics}
     x = cell.compute.place(batch.x)
     ids = batch.ids + batch.ids[-1:] * (len(x) - len(batch.ids))
     seen, target = look(cell, batch, x)
     maps, facts = explain(cell, x, target, ids, n=len(batch.ids))
+    cell.unmapped |= {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
     save(cell, {image: maps[i] for i, image in enumerate(batch.ids) if facts[i]["status"] == "ok"})
     mask = batch.masks if batch.masks is None else batch.masks.to(x.device)
     trial = Trial(cell.network, x, target, maps, ids=ids, seed=cell.seed, colour=cell.colour_tensor, mask=mask)

@@ -27,6 +27,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bench import words
 from bench.cell import Cell, open_cell
 from bench.config import Config, chosen
 from bench.data import stream
@@ -50,9 +51,8 @@ def main(cfg: DictConfig) -> None:
         table = pd.DataFrame(compare(cell))
         file = save(table, cell)
         text, passed = verdict(table)
-        print(
-            f"{config.names['method']} on {config.names['model']}, {table['image_id'].nunique()} images: {text}\n{file}"
-        )
+        images = words.count(table["image_id"].nunique(), "image")
+        print(f"{config.names['method']} on {config.names['model']}, {images}: {text}\n{file}")
         if not passed:
             raise UserError(f"{config.names['method']} fails: its maps hardly need the trained network.")
     except UserError as error:

@@ -5,7 +5,7 @@ from bench.cell import Cell
 
 def summary(cell: Cell) -> tuple[str, dict[str, str]]:
     """One line a metric, over the images that this process was asked for; and the failed ones, each with its reason."""
-    lines, failed = [], {}
+    lines, failed = [], dict(cell.unmapped)
     for metric in cell.metrics:
         rows = cell.rows(metric).read().to_pandas()
         rows = rows[rows["image_id"].isin(cell.ids)]
@@ -19,5 +19,6 @@ def summary(cell: Cell) -> tuple[str, dict[str, str]]:
             means["gap"] = means["insertion"] - means["deletion"]
         shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         lines.append(f"{metric:20} n {len(ok):5}  {shown or 'no scores'}")
-    lines.append(f"Rows: {cell.results / 'rows'}")
+    lines += [f"Rows: {cell.results / 'rows'}"] if cell.metrics else []
+    lines += [f"Maps: {cell.maps}"] if cell.save_attributions else []
     return "\n".join(lines), failed

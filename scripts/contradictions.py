@@ -25,6 +25,7 @@ from bench.published import FOLDER
 from bench.rng import Rng
 from bench.sanity import rank_correlation
 from bench.types import Images, Objective, Targets
+from bench.words import count
 from methods.big import attack
 from methods.gradient import input_gradient, log_probability, probability
 from methods.targeted import targeted_paths
@@ -59,9 +60,8 @@ def main() -> None:
     try:
         cell = open_cell(load([f"data.limit={IMAGES}", "metric=[infidelity]", *sys.argv[1:]]))
         names = cell.config.names
-        print(
-            f"| # | {names['model']}, {len(cell.ids)} images of {names['data']} | measured here |\n| --- | --- | --- |"
-        )
+        images = f"{count(len(cell.ids), 'image')} of {names['data']}"
+        print(f"| # | {names['model']}, {images} | measured here |\n| --- | --- | --- |")
         for number, what, measured in chain(of_the_tables(), of_the_network(cell)):
             print(f"| {number} | {what} | {measured} |", flush=True)
     except UserError as error:
@@ -201,7 +201,7 @@ def of_the_network(cell: Cell) -> Iterator[Finding]:
 
     clean, leaky = sight.map("la", *SMALL_LA), leaky_la(sight)
     alike = rank_correlation(clean, leaky)
-    batch = f"a batch of {len(sight.ids)} images of {sight.target.unique().numel()} classes"
+    batch = f"a batch of {count(len(sight.ids), 'image')} of {count(sight.target.unique().numel(), 'class')}"
     yield (
         9,
         f"LA mixed over {batch}: rank correlation with its own map, mean (worst)",

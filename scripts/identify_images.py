@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from bench import words
 from bench.cell import Cell, open_cell
 from bench.config import load
 from bench.data import Batch, stream
@@ -36,7 +37,10 @@ def main() -> None:
             cell = open_cell(load(["metric=[unified]", *sys.argv[1:], f"model={name}"]))
             images, confident, labelled, right = count(cell.network, batches(cell), cell.config.cfg.report.threshold)
             accuracy = f"{right / labelled:.1%} of {labelled} labels right" if labelled else "no labels"
-            print(f"{name:14} {confident:5} of {images} images with confidence ≥ 70 %; {accuracy}", flush=True)
+            print(
+                f"{name:14} {confident:5} of {words.count(images, 'image')} with confidence ≥ 70 %; {accuracy}",
+                flush=True,
+            )
             found.append(confident)
         print(verdict(tuple(found), images))
     except UserError as error:
@@ -74,8 +78,8 @@ def verdict(found: tuple[int, ...], images: int) -> str:
     if worst == 0:
         return f"Set {name}: the counts are {wanted}, exactly."
     if worst <= TOLERANCE:
-        return f"Set {name}, most probably: its counts are {wanted}, at most {worst} images away."
-    return f"Neither set: the nearer, {name}, has {wanted}, up to {worst} images away."
+        return f"Set {name}, most probably: its counts are {wanted}, at most {words.count(worst, 'image')} away."
+    return f"Neither set: the nearer, {name}, has {wanted}, up to {words.count(worst, 'image')} away."
 
 
 if __name__ == "__main__":

@@ -216,6 +216,7 @@ def test_labels_are_found_by_file_or_id_and_may_be_missing(tmp_path):
         ("file,label\na.png,-1", "line 2: label '-1'"),
         ("file,label\na.png,1\na.png,2", "line 3: a.png has another label"),
         ("file,label\na.png", "line 2: expected 2 columns"),
+        ("file,label\n./a.png,1\nb.png,2", "names none of the images: it says './a.png', an image is 'a.png'"),
         ("file,label\na,b.png,1", "line 2: expected 2 columns"),
     ],
 )

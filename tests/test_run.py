@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+import yaml
 from cells import SMALL
 from hydra.core.global_hydra import GlobalHydra
 
@@ -51,13 +52,13 @@ def test_a_sweep_then_nothing_left_to_do_then_a_report(run, tmp_path):
     choice = [*SMALL, "metric=[unified,kl]", "data.limit=3", f"paths.results={tmp_path}"]
     status, out, err = run("-m", "method=sm,random", *choice)
     assert status == 0, err
-    assert "each 1 forward and 1 backward passes" in err
+    assert "each 1 forward and 1 backward pass of" in err
     assert "unified" in out
     status, _, err = run("method=sm", *choice)
     assert status == 0
-    assert "Nothing to compute: all 3 images are there." in err
+    assert "Nothing to compute. There already: 3 images." in err
     _, _, err = run("method=sm", *choice, "data.limit=5")
-    assert "3 images are there already. To do: 2 images" in err
+    assert "There already: 3 images. To do: 2 images" in err
     assert len(pd.read_parquet(tmp_path / "rows")) == 16
     assert report.main([f"paths.results={tmp_path}"]) == 0
     assert (tmp_path / "report" / "summary.csv").exists()
@@ -79,6 +80,7 @@ def test_a_sweep_then_nothing_left_to_do_then_a_report(run, tmp_path):
         (["metric.unified.order=elements"], "elements"),
         (["method=la", "method.space=cubic"], "cubic"),
         (["metric=[localisation]", "data=photos"], "masks"),
+        (["metric=[]"], "error: metric=[] scores nothing"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_traceback(run, arguments, sentence, tmp_path):
@@ -97,6 +99,31 @@ def test_a_broken_image_ends_with_1_and_says_so(run, tmp_path):
     assert status == 1
     assert "1 image failed; a: " in err
     assert "Traceback" not in err
+
+
+def test_maps_can_be_kept_without_scoring_them(run, tmp_path):
+    choice = [*SMALL, "method=sm", "data.limit=3", "run.save_attributions=true", f"paths.results={tmp_path}"]
+    status, out, err = run(*choice, "metric=[]")
+    assert status == 0, err
+    (folder,) = (tmp_path / "attributions").iterdir()
+    assert str(folder) in out and "Rows" not in out
+    maps = sorted(folder.glob("*.npy"))
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    assert (len(maps), recipe["attribution_id"], recipe["config"]["metric"]) == (3, folder.name, None)
+    assert not (tmp_path / "rows").exists()
+    assert "Nothing to compute" in run(*choice, "metric=[]")[2]
+    assert run(*choice, "metric=[kl]")[0] == 0  # the same maps, now scored
+    assert sorted(folder.glob("*.npy")) == maps
+    assert [f.name for f in (tmp_path / "attributions").iterdir()] == [folder.name]
+
+
+def test_a_map_that_nobody_scores_and_that_cannot_be_made_is_a_failure_too(run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"nothing")
+    choice = ["data=folder", f"data.root={tmp_path / 'pictures'}", "metric=[]", "run.save_attributions=true"]
+    status, _, err = run(*SMALL, "method=random", *choice, f"paths.results={tmp_path}")
+    assert status == 1
+    assert "1 image failed; a: " in err
 
 
 def test_in_a_sweep_the_other_cells_are_run(run, tmp_path):
