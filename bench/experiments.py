@@ -23,11 +23,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import Config, chosen, load
+from bench import records, tables, words
+from bench.cell import shard
+from bench.config import Config, chosen, flag, load
 from bench.data import open_source
 from bench.errors import UserError
 from bench.forecast import total
@@ -155,7 +158,32 @@ def _cost(config: Config) -> str:
     composed = [_compose(config, cell) for cell in cells(config.cfg.experiment)]
     first = composed[0].cfg
     source, ids = open_source(first.data, Preprocessing(first.model.size, first.model.resize), first.run.seed)
-    return total(composed, source, len(ids))
+    ids = shard(ids, first.run.shard)
+    left = _left(composed, ids, getattr(source, "collection", None))
+    images = len(ids) * len(composed)
+    there = f", {images - sum(left):,} of the {images:,} there already" if sum(left) < images else ""
+    return f"{words.count(len(composed), 'cell')} of {words.count(len(ids), 'image')}{there}: " + total(
+        composed, source, left
+    )
+
+
+def _left(composed: list[Config], ids: list[str], collection: str | None) -> list[int]:
+    """How many images each cell lacks, going by the records of what has been run. Whether an image or the weights have
+    changed since, a cell sees when it starts.
+    """
+    results = Path(composed[0].cfg.paths.results)
+    runs, rows = tables.load_runs(results), tables.load_rows(results)
+    runs = {i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection}
+    done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
+    left = []
+    for config in composed:
+        there = set(ids) if config.cfg.get("metric") and not flag(config.cfg.run, "save_attributions") else set()
+        for metric in config.cfg.get("metric") or ():
+            names = config.names | {"metric": metric}
+            found = [done.get(i, set()) for i, run in runs.items() if records.matches(run, names, config.cfg)]
+            there &= set().union(*found)
+        left.append(len(ids) - len(there))
+    return left
 
 
 def _numbers(experiment: DictConfig) -> str:

@@ -1,13 +1,18 @@
 """What a run will cost, said before it starts: passes from a dry run, seconds from two passes of the network."""
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from torch import nn
 
+from bench import words
 from bench.cell import Cell, bind, build
+from bench.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.config import Config
 from bench.data import Source
 from bench.errors import UserError
@@ -17,7 +22,8 @@ from bench.rng import Rng
 from methods.notes import listening
 from metrics.trial import Trial
 
-CLASSES = 1000  # of a network that has not been loaded
+CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
+SHOWN = 2  # images that a CPU is timed by
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,15 @@ class Forecast:
     def line(self, images: int, batch_size: int) -> str:
         batches = -(-images // batch_size)
         return (
-            f"{images} images, each {self.forward} forward and {self.backward} backward passes of the method (at most) "
-            f"and {self.scoring} of scoring, {batch_size} images a pass: about {duration(batches * self.seconds_a_batch)}."
+            f"{words.count(images, 'image')}, each {self.forward} forward and {words.count(self.backward, 'backward pass')} "
+            f"of the method (at most) and {self.scoring} of scoring, {words.count(batch_size, 'image')} a pass: "
+            f"about {duration(batches * self.seconds_a_batch)}."
         )
 
 
 def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
-    classes, one_forward, one_backward = _try(cell)
+    classes, one_forward, one_backward = _try(cell.network, cell.compute, cell.compute.batch_size)
     metrics = [cell.metrics[name] for name in metrics]
     try:
         forward, backward, scoring = count(cell.method, metrics, cell.network.preprocessing, classes)
@@ -64,20 +71,67 @@ def count(method: Callable, metrics: Iterable[Callable], images: Preprocessing, 
     return forward, backward, stub.forward_passes - counted[0]
 
 
-def total(configs: list[Config], source: Source, images: int) -> str:
-    """One line about a whole sweep, counted without a network.  images: of each cell."""
-    known, forward, backward = {}, 0, 0
-    for config in configs:
-        cfg = config.cfg
-        key = str([cfg.method, cfg.metric, cfg.model.size])
+def total(configs: list[Config], source: Source, left: list[int]) -> str:
+    """Two sentences about a whole sweep: its passes, counted without a network, and its hours, if all can be timed.
+
+    left: images that each cell has still to compute.
+    """
+    known, forward, backward, seconds, untimed = {}, 0, 0, 0.0, {}
+    for config, images in zip(configs, left, strict=True):
+        cfg, pace = config.cfg, None
+        try:
+            pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (cfg.model, cfg.compute)))
+        except (UserError, HydraException, RuntimeError) as error:  # no such device, no memory, no such network
+            untimed[config.names["model"]] = str(error).splitlines()[0]
+        size = pace.size if pace else cfg.model.size or USUAL_SIZE
+        key = str([cfg.method, cfg.get("metric"), size])
         if key not in known:
             method = build(cfg.method, "method")
             bind(method, source, cfg.run.seed)
-            metrics = [build(metric, f"metric.{name}") for name, metric in cfg.metric.items()]
-            known[key] = count(method, metrics, Preprocessing(cfg.model.size, cfg.model.size), CLASSES)
-        forward, backward = forward + known[key][0] + known[key][2], backward + known[key][1]
-    passes = f"{images * forward:,} forward and {images * backward:,} backward passes"
-    return f"{len(configs)} cells of {images} images: {passes} at most, less what is there already."
+            metrics = [build(metric, f"metric.{name}") for name, metric in (cfg.get("metric") or {}).items()]
+            known[key] = count(method, metrics, Preprocessing(size, size), CLASSES)
+        of_method, back, scoring = known[key]
+        forward, backward = forward + images * (of_method + scoring), backward + images * back
+        if pace:
+            padded = -(-images // pace.batch_size) * pace.batch_size
+            seconds += padded * ((of_method + scoring) * pace.forward + back * pace.backward)
+    passes = f"{forward:,} forward and {words.count(backward, 'backward pass')} at most."
+    if untimed:
+        return f"{passes} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
+    return f"{passes} About {duration(seconds)} here, one cell after the other, going by a pass or two of each network."
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a network is on this device."""
+
+    size: int  # of its images, pixels
+    batch_size: int
+    forward: float  # seconds an image
+    backward: float
+
+
+@functools.cache
+def timed(model: str, settings: str) -> Pace:
+    """A network with random weights, as fast as with others: built, timed and let go. Nothing is downloaded.
+
+    model, settings: conf/model and conf/compute as yaml. A CPU takes as long for an image in a batch of two as of eight.
+    """
+    network = build(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}), "model")
+    cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False})
+    batch_size, on_cpu = cfg.batch_size, find_device(cfg.device).type == "cpu"
+    if on_cpu:
+        batch_size = CPU_BATCH if batch_size == "auto" else batch_size
+        cfg.batch_size = 1  # a larger one is tried out first
+    compute, network = prepare(cfg, network)
+    batch_size = batch_size if on_cpu else compute.batch_size
+    shown = min(batch_size, SHOWN) if on_cpu else batch_size
+    _, forward, backward = _try(network, compute, shown)
+    size = network.preprocessing.size
+    del network
+    if not on_cpu:
+        torch.cuda.empty_cache()  # of this network: the first cell will want the room
+    return Pace(size, batch_size, forward / shown, backward / shown)
 
 
 class Stub(Network):
@@ -106,24 +160,24 @@ class Stub(Network):
         return self.net
 
 
-def _try(cell: Cell) -> tuple[int, float, float]:
-    """The number of classes, and the seconds of one forward and one backward pass of a batch, warm."""
-    size, compute = cell.network.preprocessing.size, cell.compute
-    x = torch.full((compute.batch_size, 3, size, size), 0.5, device=compute.device, dtype=compute.dtype)
+def _try(network: Network, compute: Compute, images: int) -> tuple[int, float, float]:
+    """The number of classes, and the seconds of one forward and one backward pass of so many images, warm."""
+    size = network.preprocessing.size
+    x = torch.full((images, 3, size, size), 0.5, device=compute.device, dtype=compute.dtype)
     for _ in range(2):
         with torch.enable_grad():
             x.requires_grad_()
-            times = [_now(cell)]
-            logits = cell.network(x)
-            times.append(_now(cell))
+            times = [_now(compute)]
+            logits = network(x)
+            times.append(_now(compute))
             torch.autograd.grad(logits.sum(), x)
-            times.append(_now(cell))
+            times.append(_now(compute))
         spent = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
     return logits.shape[1], spent[0], spent[1]
 
 
-def _now(cell: Cell) -> float:
-    cell.compute.synchronise()
+def _now(compute: Compute) -> float:
+    compute.synchronise()
     return time.perf_counter()
 
 

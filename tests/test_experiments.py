@@ -167,7 +167,14 @@ def test_a_sweep_runs_the_cells_of_its_table_and_the_report_finds_them(tmp_path)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "2 cells of 1 images: 320 forward and 300 backward passes" in done.stderr  # 10 of scoring each
+    assert (
+        "2 cells of 1 image: 320 forward and 300 backward passes at most. About " in done.stderr
+    )  # 10 of scoring each
+    plan = load(choice)
+    assert experiments._cost(plan).startswith("2 cells of 1 image, 2 of the 2 there already: 0 forward and 0 backward")
+    assert experiments._cost(load([*choice, "data.limit=3"])).startswith(
+        "2 cells of 3 images, 2 of the 6 there already"
+    )
     assert report.main(choice) == 0
     lines = csv.DictReader((tmp_path / "report" / "attexplore_table3.csv").read_text().splitlines())
     measured = [line for line in lines if (line["confidence"], line["quantity"]) == ("all", "gap")]

@@ -1,9 +1,12 @@
 """The forecast counts what the run will count."""
 
 import pytest
-from cells import complete, rows_of, small_cell
+from cells import SMALL, complete, rows_of, small_cell
+from omegaconf import OmegaConf
 
-from bench.forecast import duration, forecast
+from bench import forecast as forecasts
+from bench.config import load
+from bench.forecast import Pace, duration, forecast, timed, total
 
 
 @pytest.mark.parametrize("method", ["ig", "sm", "gradcam", "random", "la", "attexplore_naa"])
@@ -24,3 +27,30 @@ def test_methods_that_stop_early_are_forecast_at_their_most(tmp_path):
 
 def test_durations_read_well():
     assert [duration(s) for s in (7.4, 180, 36000)] == ["7 s", "3 min", "10.0 h"]
+
+
+def total_of(left, monkeypatch):
+    """The sentence of two cells of sm on a network of one second a forward and two a backward pass of an image."""
+    config = load([*SMALL, "model.weights=/nowhere.pth", "method=sm", "metric=[kl]", "metric.kl.step=1536"])
+    monkeypatch.setattr(forecasts, "timed", lambda *_: Pace(32, 8, 1.0, 2.0))
+    return total([config, config], None, left)
+
+
+def test_a_sweeps_hours_count_what_is_left_in_whole_batches(monkeypatch):
+    said = total_of([2, 0], monkeypatch)
+    assert said.startswith("10 forward and 2 backward passes at most.")  # 1, and 4 of scoring
+    assert "About 56 s here" in said  # a batch of 8 places, each 5 forward and 1 backward
+
+
+def test_a_network_is_timed_without_its_weights(monkeypatch):
+    monkeypatch.setattr("bench.models.read_weights", lambda file: pytest.fail("weights were read"))
+    config = load([*SMALL, "model.weights=/nowhere.pth"]).cfg
+    pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (config.model, config.compute)))
+    assert (pace.size, pace.batch_size) == (32, 8)
+    assert pace.forward > 0 and pace.backward > 0
+
+
+def test_where_a_network_cannot_be_timed_the_passes_are_said_all_the_same():
+    config = load([*SMALL, "method=sm", "metric=[kl]", "compute.device=cuda:99"])
+    said = total([config], None, [1])
+    assert "1 backward pass at most. Hours are not known: tiny: compute.device=cuda:99" in said
