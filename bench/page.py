@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from omegaconf import DictConfig
 
-from bench import ablations, gallery, plots, records, sheets, statistics, tables
+from bench import ablations, gallery, plots, records, render, sheets, statistics, tables
 from bench.render import ARROWS, TITLES
 from bench.rows import Rows
 
@@ -55,11 +55,11 @@ class Figure:
     files: list[str]  # beside the page
 
 
-def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None) -> Path:
-    """The page's path. numbers: of all runs, as a report has them; worked out here if not given."""
+def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None, footers: Mapping | None = None) -> Path:
+    """The page's path. numbers, footers: of all runs, as a report has them; worked out here if not given."""
     rows, runs = tables.load_rows(results), tables.load_runs(results)
     if numbers is None:
-        numbers = _measured(rows, cfg)
+        numbers, footers = _measured(rows, runs, cfg)
     numbers, folder = _tolerant(numbers), results / "report"
     scored = rows[rows["status"] == "ok"].groupby("run_id").size()
     exhibits, there = _exhibits(results, cfg, runs, scored)
@@ -74,7 +74,7 @@ def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None) -
     page = environment.get_template("page.html").render(
         facts=records.provenance(numbers, {i: record for i, record in runs.items() if "versions" in record}),
         experiments=_experiments(folder, cfg.report.threshold),
-        networks=_networks(numbers, runs, cfg.report.threshold),
+        networks=_networks(numbers, runs, cfg.report.threshold, footers or {}),
         curves=_curves(results, folder, runs, _usual(rows, runs, scored)),
         ablations=_ablations(folder, ablations.find(numbers, runs)),
         exhibits=exhibits,
@@ -90,14 +90,14 @@ def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None) -
     return path
 
 
-def _measured(rows: pd.DataFrame, cfg: DictConfig) -> pd.DataFrame:
-    """The means of every run, and which are the best."""
+def _measured(rows: pd.DataFrame, runs: dict[str, dict], cfg: DictConfig) -> tuple[pd.DataFrame, dict]:
+    """The means of every run, which are the best, and the lines below the tables: statistics.compare's."""
     kinds = {metric: tables.quantities(part) for metric, part in rows.groupby("metric")}
     cells = rows[[*tables.PARTITIONS, "run_id"]].drop_duplicates().sort_values([*tables.PARTITIONS, "run_id"])
     cells = cells.assign(row=cells["method"], quantities=[kinds[metric] for metric in cells["metric"]])
     threshold, draws = cfg.report.threshold, cfg.report.bootstrap
     numbers = tables.measure(rows, cells, threshold, draws).assign(published=None)
-    return statistics.compare(numbers, rows, threshold, draws)[0]
+    return statistics.compare(numbers, rows, runs, threshold, draws)
 
 
 def _usual(rows: pd.DataFrame, runs: dict[str, dict], scored: Mapping[str, int]) -> Shown:
@@ -153,9 +153,9 @@ def _prose(file: Path) -> tuple[str | None, list[str], list[str], dict[str, list
     return title and title[1], re.findall(r"^- (.*)", head, re.M), notes, below
 
 
-def _networks(numbers: pd.DataFrame, runs: dict[str, dict], threshold: float) -> list[Section]:
+def _networks(numbers: pd.DataFrame, runs: dict[str, dict], threshold: float, footers: Mapping) -> list[Section]:
     """Everything that has rows, by data and network."""
-    found = []
+    found, below = [], {render.title(*key, threshold): lines for key, lines in footers.items()}
     for (data, model), part in numbers.groupby(["data", "model"], sort=False):
         labels = {}
         for _, cell in part.groupby(["method", "metric"]):
@@ -167,7 +167,7 @@ def _networks(numbers: pd.DataFrame, runs: dict[str, dict], threshold: float) ->
         ]
         part = part.iloc[sorted(range(len(part)), key=keys.__getitem__)]
         id = f"rows-{_slug(data, model)}"
-        found.append(Section(id, f"{model} on {data}", [], [], [], sheets.tabs(part, labels, threshold), {}))
+        found.append(Section(id, f"{model} on {data}", [], [], [], sheets.tabs(part, labels, threshold, below), {}))
     return found
 
 

@@ -97,11 +97,24 @@ def labels(records: dict[str, dict]) -> dict[str, str]:
 def identity(record: dict) -> dict[str, str]:
     """All that can change a number, flat: {"method.steps": "5", …, "device": "cpu"}."""
     parts = _settings(record["config"]) if record else {}
-    device = record.get("device") or {}
-    parts["device"] = device.get("name") or device.get("type")
+    parts["device"] = device(record)
     parts["weights"] = _digest(record)
     parts["protocol"] = record.get("versions", {}).get("protocol")
     return dict(_flat(parts, ""))
+
+
+def conditions(record: dict) -> dict[str, str]:
+    """What two runs must have in common to be compared image by image: all but method, seed and device."""
+    flat = {
+        k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in ("run.seed", "device")
+    }
+    return flat | {"images": str(record.get("data", {}).get("collection"))}
+
+
+def device(record: dict) -> str | None:
+    """The name of what it ran on."""
+    where = record.get("device") or {}
+    return where.get("name") or where.get("type")
 
 
 def _flat(tree: dict, prefix: str) -> Iterator[tuple[str, str]]:

@@ -38,15 +38,19 @@ def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float, foote
     labels: {run_id: what tells it from another run of the same cell}. footers: statistics.compare's. A confidence split
     of a metric is left out where it holds neither a measured nor a published value for any model; "all images" never is.
     """
-    words = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
     found = []
     for (metric, confidence), family in numbers.groupby(["metric", "confidence"], sort=False):
         if confidence == "all" or family[["mean", "published"]].notna().any(axis=None):
             for (data, model), part in family.groupby(["data", "model"], sort=False):
-                title = f"{model} · {metric} · {words[confidence]} · {data}"
-                lines = (footers or {}).get((data, model, metric, confidence), [])
-                found.append(_grid(part, metric, title, labels, lines))
+                key = (data, model, metric, confidence)
+                found.append(_grid(part, metric, title(*key, threshold), labels, (footers or {}).get(key, [])))
     return found
+
+
+def title(data: str, model: str, metric: str, confidence: str, threshold: float) -> str:
+    """Of one table."""
+    words = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
+    return f"{model} · {metric} · {words[confidence]} · {data}"
 
 
 def markdown(grid: Grid) -> str:

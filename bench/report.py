@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import experiments, figures, page, published, records, render, statistics, tables
+from bench import experiments, figures, page, published, records, render, statistics, tables, words
 from bench.config import load
 from bench.data import open_source
 from bench.errors import UserError
@@ -90,14 +90,16 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     report = of_experiment(cfg, overrides, rows, runs) if experiment else of_everything(cfg, rows, runs)
     command = f"python -m bench.report {_elsewhere(overrides)}".rstrip()
     report.threshold = cfg.report.threshold
-    report.numbers, report.footers = statistics.compare(report.numbers, rows, report.threshold, cfg.report.bootstrap)
+    report.numbers, report.footers = statistics.compare(
+        report.numbers, rows, runs, report.threshold, cfg.report.bootstrap, report.labels
+    )
     tolerance = _tolerance(cfg)
     report.facts += records.provenance(report.numbers, runs)
     report.facts += [
         f"Low confidence: largest softmax probability below {report.threshold:.2f}; high: from there on.",
         f"Mean over images ± half of its 95 % bootstrap interval ({cfg.report.bootstrap} resamples; both ends are in "
-        "the CSV). Bold: the best of a column. †: not told from it by a paired Wilcoxon test over the same images, 5 %, "
-        "Holm's correction over the column.",
+        "the CSV). Bold: the best of a column's comparable rows. †: not told from it by a paired Wilcoxon test over the "
+        "same images, 5 %, Holm's correction over the column.",
     ]
     if report.numbers["published"].notna().any():
         report.facts.append(
@@ -153,7 +155,7 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         notes += _renamed(numbers, printed) + _impossible(plan)
     if (numbers["quantity"] == "fps").any():
         notes.append("Images a second have no interval: the images of a batch share its seconds.")
-    notes += _missing(numbers, overrides) + _unequal(numbers) + list(plan.get("notes") or [])
+    notes += _missing(numbers, overrides) + _unequal(numbers, rows) + list(plan.get("notes") or [])
     if numbers["published"].notna().any():
         notes += [IMAGES[plan.images]] if plan.get("images") else []
         notes.append("What is known to be inconsistent in the published tables: `results/published/README.md`.")
@@ -190,8 +192,8 @@ def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) ->
             labels |= records.labels({i: runs.get(i, {}) for i in part["run_id"]})
     numbers = _numbers(cfg, cells.to_dict("records"), rows)
     numbers = _unpublished(numbers).assign(experiment=None, row=numbers["method"])
-    report = Report("summary", "Everything that has rows", numbers, notes=_unequal(numbers), labels=labels)
-    report.picture = lambda folder: page.write(folder.parent, cfg, report.numbers)
+    report = Report("summary", "Everything that has rows", numbers, notes=_unequal(numbers, rows), labels=labels)
+    report.picture = lambda folder: page.write(folder.parent, cfg, report.numbers, report.footers)
     return report
 
 
@@ -240,15 +242,20 @@ def _missing(numbers: pd.DataFrame, overrides: list[str]) -> list[str]:
     if gone.empty:
         return []
     command = f"python -m bench.run {_elsewhere(overrides)}"
-    return [f"{len(gone)} of {len(cells)} cells have not been run under these settings. To run them: `{command}`"]
+    return [f"Not run under these settings: {len(gone)} of {words.count(len(cells), 'cell')}. To run them: `{command}`"]
 
 
-def _unequal(numbers: pd.DataFrame) -> list[str]:
-    """Methods that were scored on different numbers of images are not strictly comparable."""
+def _unequal(numbers: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """Methods that were scored on different images, be there as many of them, are not strictly comparable."""
+    scored = {run_id: frozenset(part.index) for run_id, part in tables.by_image(rows).items()}
     measured = numbers[(numbers["confidence"] == "all") & (numbers["n"] > 0)]
-    differs = measured.groupby(["data", "model", "metric"])["n"].nunique() > 1
-    where = ", ".join(" · ".join(key) for key in differs.index[differs])
-    return [f"n differs between methods, so they were not scored on the same images: {where}."] if where else []
+    where = []
+    for key, part in measured.groupby(["data", "model", "metric"], sort=False):
+        sets = {scored[run_id] for run_id in part["run_id"]}
+        if len(sets) > 1:
+            shared = words.count(len(frozenset.intersection(*sets)), "image")
+            where.append(f"{' · '.join(key)} ({shared} in common)")
+    return [f"Not all methods were scored on the same images: {', '.join(where)}."] if where else []
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from bench import tables
-from bench.render import ARROWS, NOTHING, TITLES
+from bench.render import ARROWS, NOTHING, TITLES, title
 
 VERDICTS = {"reproduced": "✓", "close": "≈", "off": "✗", "not run": "○", "not readable": "?", "impossible": "⊘"}
 
@@ -63,7 +63,7 @@ def tabs(
         if len(part) and (confidence == "all" or part[["mean", "published"]].notna().any(axis=None)):
             tab = Tab(confidence, titles[confidence])
             for (metric, data, model), cells in part.groupby(["metric", "data", "model"], sort=False):
-                below = (footers or {}).get(f"{model} · {metric} · {titles[confidence]} · {data}", [])
+                below = (footers or {}).get(title(data, model, metric, confidence, threshold), [])
                 tab.sheets.append(_sheet(cells, metric, f"{model} · {metric} · {data}", labels, below))
             found.append(tab)
     return found

@@ -49,7 +49,7 @@ def test_images_needed_give_the_power_that_was_asked_for():
     assert statistics.images_needed(np.zeros(5)) is None
 
 
-def column(scores, *, quantity="insertion", metric="unified", published=None, missing=0):
+def column(scores, *, quantity="insertion", metric="unified", published=None, missing=0, records={}, start={}):  # noqa: B006
     """compare() of one column. scores: {row: values over images 0, 1, …}."""
     lines, rows = [], []
     for k, (name, values) in enumerate(scores.items()):
@@ -58,11 +58,19 @@ def column(scores, *, quantity="insertion", metric="unified", published=None, mi
         lines.append(cell | {"run_id": name, "mean": np.mean(values), "n": len(values), "published": printed})
         nothing = dict.fromkeys(["insertion", "deletion", "score"], np.nan)
         rows += [
-            {**nothing, "run_id": name, "image_id": str(i), "status": "ok", "confidence": 0.9, quantity: value}
-            for i, value in enumerate(values)
+            {
+                **nothing,
+                "run_id": name,
+                "image_id": str(i),
+                "status": "ok",
+                "confidence": 0.9,
+                "seconds_attribution": 1,
+                quantity: value,
+            }
+            for i, value in enumerate(values, start.get(name, 0))
             if not (k == 0 and i < missing)
         ]
-    numbers, footers = statistics.compare(pd.DataFrame(lines), pd.DataFrame(rows), 0.7, 500)
+    numbers, footers = statistics.compare(pd.DataFrame(lines), pd.DataFrame(rows), records, 0.7, 500)
     return dict(zip(numbers["row"], numbers["standing"], strict=True)), " ".join(
         footers.get(("d", "m", metric, "all"), [])
     )
@@ -88,6 +96,45 @@ def test_direction_is_the_metrics():
 def test_rows_are_paired_by_image_not_by_place():
     standing, _ = column({"a": BASE + 0.01, "b": BASE}, missing=7)
     assert standing == {"a": "best", "b": ""}
+
+
+def of(**settings):
+    """A run's record."""
+    run = {"seed": settings.pop("seed", 0), "target": settings.pop("target", "prediction")}
+    compute = {"precision": settings.pop("precision", "fp32")}
+    return {"config": {"method": {"name": settings}, "run": run, "compute": compute}, "device": {"name": "cpu"}}
+
+
+@pytest.mark.parametrize("other", [{"target": "label"}, {"precision": "fp64"}])
+def test_rows_under_other_conditions_are_neither_marked_nor_tested(other):
+    scores = {"a": BASE, "b": BASE + 0.1, "apart": BASE + 0.2}
+    standing, lines = column(scores, records={"a": of(), "b": of(seed=3), "apart": of(**other)})
+    assert standing == {"a": "", "b": "best", "apart": ""}
+    assert f"a, b | apart; they differ in {'run.target' if 'target' in other else 'compute.precision'}" in lines
+
+
+def test_rows_without_a_common_image_are_neither_marked_nor_tested():
+    standing, lines = column({"a": BASE[:30], "b": BASE[30:]}, start={"b": 30})
+    assert standing == {"a": "", "b": ""}
+    assert "a | b; they share 0 images at most" in lines
+
+
+def test_the_best_is_the_best_of_the_images_that_all_share():
+    hard = BASE[:40] - 1
+    scores = {"a": np.concatenate([hard, BASE[40:] + 9]), "b": hard + 0.1}  # a has the easy ones for itself
+    standing, lines = column(scores)
+    assert standing == {"a": "", "b": "best"}
+    assert "over the 40 images that all rows share" in lines
+    few, lines = column({"a": BASE, "b": BASE, "trial": BASE[:1] + 5})  # one image does not spoil the others' test
+    assert few == {"a": "best", "b": "best", "trial": ""}
+    assert "a, b | trial; they share 1 image at most" in lines
+
+
+def test_speeds_of_two_machines_are_not_ranked():
+    speed = {"scores": {"a": BASE, "b": BASE + 1}, "quantity": "fps"}
+    here, there = of(), of() | {"device": {"name": "gpu"}}
+    assert column(**speed, records={"a": here, "b": here})[0] == {"a": "", "b": "best"}
+    assert column(**speed, records={"a": here, "b": there})[0] == {"a": "", "b": ""}
 
 
 def test_the_runner_up_comes_with_the_images_that_would_settle_it():
