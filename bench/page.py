@@ -6,7 +6,7 @@ in <results>/report/*.csv. The figures also go to <results>/report/figures, as P
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from omegaconf import DictConfig
 
-from bench import ablations, gallery, plots, records, render, sheets, statistics, tables
+from bench import ablations, contradictions, gallery, plots, records, render, sheets, statistics, tables
 from bench.render import ARROWS, TITLES
 from bench.rows import Rows
 
 TEMPLATES = Path(__file__).parent / "templates"
 NUMBERS = [*tables.PARTITIONS, "confidence", "quantity", "mean", "ci_low", "ci_high", "n", "failed", "run_id"]
-TEXTS = ["row", "run_id", "published", "standing", "verdict"]
+TEXTS = ["row", "run_id", "published", "standing", "verdict", "contradictions"]
 SIDES = ("insertion", "deletion")
 SHARE = {"insertion": "share of values put in", "deletion": "share of values taken out"}
 READOUTS = {"kl": "KL(uniform ‖ p), nats"}
@@ -43,6 +43,7 @@ class Section:
     verdicts: dict[str, int]  # how often each was said
     measured: int = 0  # cells that have been run, of
     cells: int = 0  # so many
+    contradictions: dict[int, tuple[str, str | None]] = field(default_factory=dict)  # those that touch it: title, place
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,9 @@ def _usual(rows: pd.DataFrame, runs: dict[str, dict], scored: Mapping[str, int])
 
 def _tolerant(numbers: pd.DataFrame) -> pd.DataFrame:
     """With the columns that only some tables have."""
-    optional = {"row": numbers["method"]} | dict.fromkeys(("standing", "published", "difference", "verdict"))
+    optional = {"row": numbers["method"]} | dict.fromkeys(
+        ("standing", "published", "difference", "verdict", "contradictions")
+    )
     return numbers.assign(**{name: values for name, values in optional.items() if name not in numbers})
 
 
@@ -136,9 +139,17 @@ def _experiments(folder: Path, threshold: float) -> list[Section]:
                     verdicts=sheets.verdicts(numbers),
                     measured=int(cells["run_id"].notna().sum()),
                     cells=len(cells),
+                    contradictions=_contradictions(numbers, folder),
                 )
             )
     return found
+
+
+def _contradictions(numbers: pd.DataFrame, folder: Path) -> dict[int, tuple[str, str | None]]:
+    """Title and place of every entry of docs/contradictions.md that touches these numbers."""
+    entries = contradictions.entries()
+    touching = {number for text in numbers["contradictions"] for number in contradictions.numbers(text)}
+    return {n: (entries[n].title, contradictions.href(n, folder)) for n in sorted(touching & set(entries))}
 
 
 def _prose(file: Path) -> tuple[str | None, list[str], list[str], dict[str, list[str]]]:
@@ -148,8 +159,12 @@ def _prose(file: Path) -> tuple[str | None, list[str], list[str], dict[str, list
     head, *parts = file.read_text(encoding="utf-8").split("\n## ")
     title = re.match(r"# (.*)", head)
     bodies = {heading: body.splitlines() for heading, _, body in (part.partition("\n") for part in parts)}
+    bodies.pop(render.TOUCHED, None)
     notes = [re.sub(r"^\d+\. ", "", line) for line in bodies.pop("Notes", []) if line]
-    below = {heading: [line for line in body if line and line[0] != "|"] for heading, body in bodies.items()}
+    below = {
+        heading: [line for line in body if line and line[0] != "|" and not line.startswith(render.TOUCHED)]
+        for heading, body in bodies.items()
+    }
     return title and title[1], re.findall(r"^- (.*)", head, re.M), notes, below
 
 

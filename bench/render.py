@@ -1,15 +1,18 @@
 """Numbers to tables that people read: Markdown and LaTeX from the same grids of cells."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
-from bench import tables
+from bench import contradictions, tables
 
 TITLES = {"insertion": "Insertion", "deletion": "Deletion", "gap": "GAP", "score": "Score", "fps": "Images / s"}
 ARROWS = {1: " ↑", -1: " ↓", None: ""}  # higher or lower is better; not every score says
 NOTHING = "–"
+TOUCHED = "Contradictions"
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Cell:
     text: str
     bold: bool = False
     dagger: bool = False
+    marks: tuple[int, ...] = ()  # the contradictions that touch this number
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Grid:
     header: list[str]
     rows: list[list[Cell]]
     lines: list[str] = field(default_factory=list)  # below it
+    contradictions: list[int] = field(default_factory=list)  # all that touch it
 
 
 def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float, footers: dict | None = None) -> list[Grid]:
@@ -38,12 +43,14 @@ def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float, foote
     labels: {run_id: what tells it from another run of the same cell}. footers: statistics.compare's. A confidence split
     of a metric is left out where it holds neither a measured nor a published value for any model; "all images" never is.
     """
-    found = []
+    found, everywhere = [], contradictions.of_all(numbers["contradictions"])
     for (metric, confidence), family in numbers.groupby(["metric", "confidence"], sort=False):
         if confidence == "all" or family[["mean", "published"]].notna().any(axis=None):
             for (data, model), part in family.groupby(["data", "model"], sort=False):
                 key = (data, model, metric, confidence)
-                found.append(_grid(part, metric, title(*key, threshold), labels, (footers or {}).get(key, [])))
+                found.append(
+                    _grid(part, metric, title(*key, threshold), labels, (footers or {}).get(key, []), everywhere)
+                )
     return found
 
 
@@ -57,10 +64,26 @@ def markdown(grid: Grid) -> str:
     """A heading and a table."""
     lines = ["| " + " | ".join(grid.header) + " |", "| --- |" + " ---: |" * (len(grid.header) - 1)]
     for row in grid.rows:
-        texts = (f"**{cell.text}**" if cell.bold else cell.text + " †" * cell.dagger for cell in row)
+        texts = (
+            (f"**{cell.text}**" if cell.bold else cell.text + " †" * cell.dagger)
+            + (f" <sup>{_bracketed(cell.marks)}</sup>" if cell.marks else "")
+            for cell in row
+        )
         lines.append("| " + " | ".join(texts) + " |")
-    below = "".join(f"\n{line}\n" for line in grid.lines)
+    said = [f"{TOUCHED}: {_bracketed(grid.contradictions)}."] if grid.contradictions else []
+    below = "".join(f"\n{line}\n" for line in [*grid.lines, *said])
     return f"## {grid.title}\n\n" + "\n".join(lines) + "\n" + below
+
+
+def references(numbers: Iterable[int], folder: Path) -> str:
+    """The end of a report in Markdown: the titles of the contradictions that it names in brackets, and where they are."""
+    entries = {number: contradictions.entries()[number] for number in sorted({*numbers})}
+    if not entries:
+        return ""
+    titles = "".join(f"- [{number}] {entry.title}\n" for number, entry in entries.items())
+    places = {number: contradictions.href(number, folder) for number in entries}
+    links = "".join(f"[{number}]: {place}\n" for number, place in places.items() if place)
+    return f"## {TOUCHED}\n\nEntries of `docs/contradictions.md`:\n\n{titles}" + (f"\n{links}" if links else "")
 
 
 def latex(grid: Grid) -> str:
@@ -68,10 +91,12 @@ def latex(grid: Grid) -> str:
     lines = [" & ".join(_escape(name) for name in grid.header) + r" \\", r"\midrule"]
     for row in grid.rows:
         texts = (
-            rf"\textbf{{{_escape(cell.text)}}}" if cell.bold else _escape(cell.text + " †" * cell.dagger)
+            (rf"\textbf{{{_escape(cell.text)}}}" if cell.bold else _escape(cell.text + " †" * cell.dagger))
+            + (f"$^{{{','.join(map(str, cell.marks))}}}$" if cell.marks else "")
             for cell in row
         )
         lines.append(" & ".join(texts) + r" \\")
+    said = f"{TOUCHED} (docs/contradictions.md): {', '.join(map(str, grid.contradictions))}."
     columns = "l" + "r" * (len(grid.header) - 1)
     return "\n".join([
         r"\begin{table}\centering\scriptsize\setlength{\tabcolsep}{3pt}",
@@ -81,14 +106,19 @@ def latex(grid: Grid) -> str:
         *lines,
         r"\bottomrule",
         r"\end{tabular}}",
-        *(rf"\par {_escape(line)}" for line in grid.lines),
+        *(rf"\par {_escape(line)}" for line in [*grid.lines, *([said] if grid.contradictions else [])]),
         r"\end{table}",
         "",
     ])  # fmt: skip
 
 
-def _grid(part: pd.DataFrame, metric: str, title: str, labels: dict[str, str], lines: list[str]) -> Grid:
-    """Per quantity a measured column and, where the paper has a cell for any row, its value, Δ and the verdict."""
+def _grid(
+    part: pd.DataFrame, metric: str, title: str, labels: dict[str, str], lines: list[str], everywhere: set[int]
+) -> Grid:
+    """Per quantity a measured column and, where the paper has a cell for any row, its value, Δ and the verdict.
+
+    everywhere: contradictions that touch all cells of the report; they are named below the table only.
+    """
     shown = list(dict.fromkeys(part["quantity"]))
     printed = {q: (part.loc[part["quantity"] == q, "verdict"] != "").any() for q in shown}
     header = ["Method"]
@@ -102,9 +132,19 @@ def _grid(part: pd.DataFrame, metric: str, title: str, labels: dict[str, str], l
         for quantity, cell in zip(shown, cells.to_dict("records"), strict=True):
             row.append(Cell(_measured(cell), bold=cell["standing"] == "best", dagger=cell["standing"] == "level"))
             if printed[quantity]:
-                row += [Cell(_text(cell["published"])), Cell(_number(cell["difference"], "+")), Cell(cell["verdict"])]
+                marks = [n for n in contradictions.numbers(cell["contradictions"]) if n not in everywhere]
+                row += [
+                    Cell(_text(cell["published"]), marks=tuple(marks)),
+                    Cell(_number(cell["difference"], "+")),
+                    Cell(cell["verdict"]),
+                ]
         rows.append([*row, Cell(_count(cells.iloc[0]))])
-    return Grid(metric, title, [*header, "n"], rows, lines)
+    touching = sorted({number for text in part["contradictions"] for number in contradictions.numbers(text)})
+    return Grid(metric, title, [*header, "n"], rows, lines, touching)
+
+
+def _bracketed(numbers: Iterable[int]) -> str:
+    return ", ".join(f"[{number}]" for number in numbers)
 
 
 def _measured(line: dict) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import experiments, figures, page, published, records, render, statistics, tables, words
+from bench import contradictions, experiments, figures, page, published, records, render, statistics, tables, words
 from bench.config import load
 from bench.data import open_source
 from bench.errors import UserError
@@ -37,7 +37,7 @@ COLUMNS = [
     "n",
     "failed",
 ]
-COLUMNS += ["standing", "published", "difference", "verdict", "run_id", "published_source"]
+COLUMNS += ["standing", "published", "difference", "verdict", "run_id", "published_source", "contradictions"]
 IMAGES = {  # experiment.images: what the published numbers are of
     "A": "The published numbers are, most probably, of the images that `la_release` holds.",
     "B": "The published numbers are of ImageNet images that nobody lists: compare ranks, not values.",
@@ -118,6 +118,8 @@ def write(report: Report, folder: Path) -> list[Path]:
     parts += [render.markdown(grid) for grid in grids]
     if report.notes:
         parts.append("## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(report.notes, 1)))
+    if ending := render.references((number for grid in grids for number in grid.contradictions), folder):
+        parts.append(ending)
     comments = [f"% {line}\n" for line in [report.title, r"needs \usepackage{booktabs}", *report.facts, *report.notes]]
     contents = {
         "md": "\n".join(parts),
@@ -153,6 +155,7 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         unnamed = plan.get("unnamed_model")
         numbers = published.beside(numbers, plan.paper, plan.table, printed, unnamed, _tolerance(cfg))
         notes += _renamed(numbers, printed) + _impossible(plan)
+    numbers = numbers.assign(contradictions=_contradictions(numbers, plan, printed))
     if (numbers["quantity"] == "fps").any():
         notes.append("Images a second have no interval: the images of a batch share its seconds.")
     notes += _missing(numbers, overrides) + _unequal(numbers, rows) + list(plan.get("notes") or [])
@@ -206,7 +209,9 @@ def _numbers(cfg: DictConfig, cells: list[dict], rows: pd.DataFrame, wanted: lis
 
 
 def _unpublished(numbers: pd.DataFrame) -> pd.DataFrame:
-    return numbers.assign(published=None, difference=float("nan"), published_source=None, verdict="")
+    return numbers.assign(
+        published=None, difference=float("nan"), published_source=None, verdict="", contradictions=None
+    )
 
 
 def _tolerance(cfg: DictConfig) -> dict[str, float]:
@@ -221,10 +226,22 @@ def _renamed(numbers: pd.DataFrame, printed: dict[str, dict | None]) -> list[str
     return [f"Set beside published rows of other names: {', '.join(pairs)}."] if pairs else []
 
 
+def _contradictions(numbers: pd.DataFrame, plan: DictConfig, printed: dict[str, dict | None]) -> list[str | None]:
+    """Of each line the numbers of the contradictions that touch its published value; in a figure, its row."""
+    kind = "fig" if plan.get("table") is None else "table"
+    of = f"{plan.get('paper')}_{kind}{plan.get('figure') if kind == 'fig' else plan.table}"
+    found = []
+    for line in numbers.to_dict("records"):
+        beside = printed[line["row"]] if line["verdict"] or kind == "fig" else None
+        names = beside and (beside["method"], line["model"], line["metric"], line["quantity"])
+        found.append((contradictions.touching(of, *names) or None) if names and plan.get("paper") else None)
+    return found
+
+
 def _impossible(plan: DictConfig) -> list[str]:
     known = published.impossible(plan.paper, plan.table)
     return [
-        f"No published number of {model} in this table can be right: contradiction {number}."
+        f"No published number of {model} in this table can be right: {number} of `results/published/README.md`."
         for model, number in known.items()
         if model in plan.models
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bench import tables
+from bench import contradictions, tables
 from bench.render import ARROWS, NOTHING, TITLES, title
 
 VERDICTS = {"reproduced": "✓", "close": "≈", "off": "✗", "not run": "○", "not readable": "?", "impossible": "⊘"}
@@ -19,6 +19,7 @@ class Entry:
     value: float | None = None
     bold: bool = False
     verdict: str | None = None
+    marks: tuple[int, ...] = ()  # the contradictions that touch it
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Sheet:
     columns: list[Column]
     rows: list[list[Entry]]
     lines: list[str] = field(default_factory=list)  # below it
+    contradictions: list[int] = field(default_factory=list)  # all that touch it
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,14 @@ def tabs(
     labels: {run_id: what tells it from another run of the same cell}. footers: {a table's full title: lines below it}.
     """
     titles = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
-    found = []
+    found, everywhere = [], contradictions.of_all(numbers["contradictions"])
     for confidence in tables.CONFIDENCES:
         part = numbers[numbers["confidence"] == confidence]
         if len(part) and (confidence == "all" or part[["mean", "published"]].notna().any(axis=None)):
             tab = Tab(confidence, titles[confidence])
             for (metric, data, model), cells in part.groupby(["metric", "data", "model"], sort=False):
                 below = (footers or {}).get(title(data, model, metric, confidence, threshold), [])
-                tab.sheets.append(_sheet(cells, metric, f"{model} · {metric} · {data}", labels, below))
+                tab.sheets.append(_sheet(cells, metric, f"{model} · {metric} · {data}", labels, below, everywhere))
             found.append(tab)
     return found
 
@@ -76,7 +78,9 @@ def verdicts(numbers: pd.DataFrame) -> dict[str, int]:
     return {word: int(counts[word]) for word in words if word in counts.index}
 
 
-def _sheet(part: pd.DataFrame, metric: str, title: str, labels: Mapping[str, str], below: list[str]) -> Sheet:
+def _sheet(
+    part: pd.DataFrame, metric: str, title: str, labels: Mapping[str, str], below: list[str], everywhere: set[int]
+) -> Sheet:
     shown = list(dict.fromkeys(part["quantity"]))
     printed = {q: _said(part.loc[part["quantity"] == q, ["published", "verdict"]]) for q in shown}
     columns, groups = [Column("Method", "ascending")], []
@@ -91,10 +95,14 @@ def _sheet(part: pd.DataFrame, metric: str, title: str, labels: Mapping[str, str
         label, first = labels.get(run_id), lines.iloc[0]
         row = [Entry(f"{name} ({label})" if label else name)]
         for line in lines.to_dict("records"):
-            row += [_measured(line), *([_published(line), _difference(line)] if printed[line["quantity"]] else [])]
+            row += [
+                _measured(line),
+                *([_published(line, everywhere), _difference(line)] if printed[line["quantity"]] else []),
+            ]
         failed = f" + {first['failed']} failed" if first["failed"] else ""
         rows.append([*row, Entry(f"{first['n']}{failed}", first["n"])])
-    return Sheet(title, groups, [*columns, Column("n")], rows, below)
+    touching = sorted({number for text in part["contradictions"] for number in contradictions.numbers(text)})
+    return Sheet(title, groups, [*columns, Column("n")], rows, below, touching)
 
 
 def _said(cells: pd.DataFrame) -> bool:
@@ -111,11 +119,12 @@ def _measured(line: dict) -> Entry:
     return Entry(text + level, _value(line["mean"]), bold=line["standing"] == "best")
 
 
-def _published(line: dict) -> Entry:
+def _published(line: dict, everywhere: set[int]) -> Entry:
     digits = line["published"]
+    marks = tuple(n for n in contradictions.numbers(line["contradictions"]) if n not in everywhere)
     if pd.isna(digits) or digits == "":
-        return Entry(NOTHING)
-    return Entry(str(digits).replace("-", "−"), float(digits))
+        return Entry(NOTHING, marks=marks)
+    return Entry(str(digits).replace("-", "−"), float(digits), marks=marks)
 
 
 def _difference(line: dict) -> Entry:
