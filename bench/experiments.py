@@ -126,15 +126,15 @@ def of_cell(config: Config) -> Config:
         if (key := override.split("=")[0].lstrip("+")) in CHOSEN:
             name, value = CHOSEN[key], override.partition("=")[2].strip("[]")
             raise UserError(f"An experiment chooses its {name} itself: instead of {key}=, experiment.{name}=[{value}].")
-    return _compose(config, cells(plan)[plan.cell])
+    return composed(config, cells(plan)[plan.cell])
 
 
-def _compose(config: Config, cell: Cell) -> Config:
-    """A sample is drawn of large sources only, unless the command line says of which size."""
+def composed(config: Config, cell: Cell) -> Config:
+    """The configuration of a cell. A sample is drawn of large sources only, unless the command line says of which size."""
     size = config.cfg.experiment.sample.get(config.names["data"]) if config.cfg.data.sample is None else None
-    composed = load([*config.overrides, *cell.overrides, *([f"data.sample={size}"] if size else [])])
-    del composed.cfg.hydra
-    return Config(composed.cfg, composed.names, config.overrides)
+    found = load([*config.overrides, *cell.overrides, *([f"data.sample={size}"] if size else [])])
+    del found.cfg.hydra
+    return Config(found.cfg, found.names, config.overrides)
 
 
 class Announcement(Callback):
@@ -152,10 +152,10 @@ class Announcement(Callback):
 
 
 def _cost(config: Config) -> str:
-    composed = [_compose(config, cell) for cell in cells(config.cfg.experiment)]
-    first = composed[0].cfg
+    configs = [composed(config, cell) for cell in cells(config.cfg.experiment)]
+    first = configs[0].cfg
     source, ids = open_source(first.data, Preprocessing(first.model.size, first.model.resize), first.run.seed)
-    return total(composed, source, len(ids))
+    return total(configs, source, len(ids))
 
 
 def _numbers(experiment: DictConfig) -> str:
