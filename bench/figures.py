@@ -68,6 +68,7 @@ def write(
                 figure.suptitle(title, fontsize=10, x=0.01, ha="left", weight="bold")
             canvas = FigureCanvasAgg(figure)
             canvas.draw()
+            figure.set_layout_engine("none")  # what has been laid out stays where it is
             pictures.append(np.asarray(canvas.buffer_rgba())[..., :3])
             pdf.savefig(figure)
     Image.fromarray(np.vstack(pictures)).save(files[0], optimize=True)

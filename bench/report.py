@@ -177,7 +177,10 @@ def _panel(config: Config, runs: dict[str, dict], found: dict[tuple[str, str], d
     plan, panel = config.cfg.experiment, panels.Panel()
     for (model, metric), rows in found.items():
         record = next((runs[i] for run_ids in rows.values() for i in run_ids), None)
-        if metric != plan.metrics[0] or record is None:
+        if metric != plan.metrics[0]:
+            continue
+        if record is None:
+            panel.missing.append(f"everything on {model}")
             continue
         data = experiments.composed(config, experiments.cells(plan)[0]).cfg.data
         source, ids = open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)

@@ -16,6 +16,7 @@ PAIR = ("insertion", "deletion", "gap")
 SIGN = {"insertion": 1, "deletion": -1, "gap": 1, "fps": 1}  # 1: higher is better; -1: lower is
 SCORE_SIGN = {"infidelity": -1, "localisation": 1, "pointing": 1}  # of metrics with one score
 CONFIDENCES = ("all", "low", "high")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
 
 
@@ -43,7 +44,7 @@ def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, t
 
 def load_runs(results: Path) -> dict[str, dict]:
     """{run_id: its record}, in the order of the run ids."""
-    records = [yaml.safe_load(path.read_text()) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
+    records = [yaml.load(path.read_text(), LOADER) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
     return {record["run_id"]: record for record in records}
 
 
