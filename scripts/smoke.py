@@ -50,7 +50,7 @@ def recipe(make: list[str], target: str) -> str:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The arguments of Python in a recipe: ["-m", "bench.run", "experiment=la_fig6", ...], of set-up only."""
+    """What of a recipe Python is called with: [["-m", "bench.run", "experiment=la_fig6", ...], ...]; not its set-up."""
     lexer = shlex.shlex(text.replace("\\\n", " ").replace("\n", ";"), posix=True, punctuation_chars=";&|")
     lexer.whitespace_split = True
     found: list[list[str]] = [[]]
@@ -59,7 +59,7 @@ def commands(text: str) -> list[list[str]]:
             found.append([])
         else:
             found[-1].append(word)
-    return [words[1:] for words in found if words and re.search(r"python[\d.]*$", words[0])]
+    return [words[1:] for words in found if re.search(r"python[\d.]* (-m bench|scripts/)", " ".join(words[:3]))]
 
 
 def call(command: list[str]) -> int:
