@@ -15,9 +15,12 @@ OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METH
 SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) $(if $(DEVICE),compute.device=$(DEVICE)) \
 	'paths.results="$(RESULTS)"' $(ARGS)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+# Figures that are no experiment: a recipe of its own each, which writes $(RESULTS)/report/NAME.png and .pdf (NAME: la_fig2).
+FIGURES :=
+TARGETS := $(filter-out demo,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke sanity contradictions identify-images lint format clean $(EXPERIMENTS)
+.PHONY: help setup demo test smoke sanity contradictions identify-images lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,11 +66,16 @@ SMOKE = $(RESULTS)/smoke
 METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))
 SMALL = model.size=32 data.limit=2 compute.batch_size=2 'metric=[$(METRICS)]' paths.results=$(SMOKE)
 
-smoke: $(VENV)/demo ## every method and metric once, on the tiny network, in a minute
+THIS := $(MAKE) # under a name that does not make `make -n` run the line
+TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0"
+
+smoke: $(VENV)/demo ## every method, metric, table and figure once, on the tiny network, in three minutes
 	rm -rf $(SMOKE)
 	$(PY) -m bench.run -m 'method=glob(*,exclude=precomputed)' run.save_attributions=true $(SMALL)
 	test ! -e conf/method/precomputed.yaml || \
 	  $(PY) -m bench.run method=precomputed method.root=$$(ls -d $(SMOKE)/attributions/* | head -n 1) $(SMALL)
+	$(MAKE) la-fig7 $(TINY)
+	printf '%s\n' $(TARGETS) | OMP_NUM_THREADS=1 xargs -P 2 -n 9 $(PY) scripts/smoke.py $(SMOKE) $(THIS) VENV=$(VENV) $(TINY) --
 	$(PY) -m bench.report paths.results=$(SMOKE)
 
 lint: $(VENV)/dev ## style

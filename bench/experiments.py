@@ -129,15 +129,15 @@ def of_cell(config: Config) -> Config:
         if (key := override.split("=")[0].lstrip("+")) in CHOSEN:
             name, value = CHOSEN[key], override.partition("=")[2].strip("[]")
             raise UserError(f"An experiment chooses its {name} itself: instead of {key}=, experiment.{name}=[{value}].")
-    return _compose(config, cells(plan)[plan.cell])
+    return composed(config, cells(plan)[plan.cell])
 
 
-def _compose(config: Config, cell: Cell) -> Config:
-    """A sample is drawn of large sources only, unless the command line says of which size."""
+def composed(config: Config, cell: Cell) -> Config:
+    """The configuration of a cell. A sample is drawn of large sources only, unless the command line says of which size."""
     size = config.cfg.experiment.sample.get(config.names["data"]) if config.cfg.data.sample is None else None
-    composed = load([*config.overrides, *cell.overrides, *([f"data.sample={size}"] if size else [])])
-    del composed.cfg.hydra
-    return Config(composed.cfg, composed.names, config.overrides)
+    found = load([*config.overrides, *cell.overrides, *([f"data.sample={size}"] if size else [])])
+    del found.cfg.hydra
+    return Config(found.cfg, found.names, config.overrides)
 
 
 class Announcement(Callback):
@@ -155,28 +155,28 @@ class Announcement(Callback):
 
 
 def _cost(config: Config) -> str:
-    composed = [_compose(config, cell) for cell in cells(config.cfg.experiment)]
-    first = composed[0].cfg
+    configs = [composed(config, cell) for cell in cells(config.cfg.experiment)]
+    first = configs[0].cfg
     source, ids = open_source(first.data, Preprocessing(first.model.size, first.model.resize), first.run.seed)
     ids = shard(ids, first.run.shard)
-    left = _left(composed, ids, getattr(source, "collection", None))
-    images = len(ids) * len(composed)
+    left = _left(configs, ids, getattr(source, "collection", None))
+    images = len(ids) * len(configs)
     there = f", {images - sum(left):,} of the {images:,} there already" if sum(left) < images else ""
-    return f"{words.count(len(composed), 'cell')} of {words.count(len(ids), 'image')}{there}: " + total(
-        composed, source, left
+    return f"{words.count(len(configs), 'cell')} of {words.count(len(ids), 'image')}{there}: " + total(
+        configs, source, left
     )
 
 
-def _left(composed: list[Config], ids: list[str], collection: str | None) -> list[int]:
+def _left(configs: list[Config], ids: list[str], collection: str | None) -> list[int]:
     """How many images each cell lacks, going by the records of what has been run. Whether an image or the weights have
     changed since, a cell sees when it starts.
     """
-    results = Path(composed[0].cfg.paths.results)
+    results = Path(configs[0].cfg.paths.results)
     runs, rows = tables.load_runs(results), tables.load_rows(results)
     runs = {i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection}
     done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
     left = []
-    for config in composed:
+    for config in configs:
         there = set(ids) if config.cfg.get("metric") and not flag(config.cfg.run, "save_attributions") else set()
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}

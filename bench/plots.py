@@ -43,7 +43,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. marks: points with bars rather than a curve in its band."""
+    """One pair of axes. marks: points with their intervals rather than a curve in its band; bars, if there are ticks."""
 
     title: str
     x: str
@@ -77,7 +77,9 @@ def write(stem: Path, panels: list[Panel], styles: dict[str, int]) -> list[Path]
         figure = Figure((PANEL[0] * len(panels), PANEL[1] + 0.18 * rows + 0.1), dpi=DPI, layout="constrained")
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(axes, panel, styles)
-        handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+        handles = {}
+        for axes in figure.axes:
+            handles |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
         figure.legend(
             handles.values(),
             handles,
@@ -109,22 +111,28 @@ def svg(name: str, panel: Panel, styles: dict[str, int]) -> str:
 
 
 def _draw(axes: Axes, panel: Panel, styles: dict[str, int], most: int | None = None) -> None:
-    for line in panel.lines:
+    for place, line in enumerate(panel.lines):
         colour, dashes = style(styles[line.name])
+        dashes = (0, dashes) if dashes else "-"
         kept = slice(None)
         if most and len(line.x) > most:
             kept = np.unique(np.linspace(0, len(line.x) - 1, most).round().astype(int))
         x, mean, low, high = line.x[kept], line.mean[kept], line.low[kept], line.high[kept]
         group = f"line:{styles[line.name]}"
-        if panel.marks:
+        if panel.ticks:
+            width = 0.8 / len(panel.lines)
+            x = x + width * (place - (len(panel.lines) - 1) / 2)
+            axes.bar(x, mean, width, color=colour, label=line.name, gid=group)
+            axes.vlines(x, low, high, color=INK, linewidth=1.2, gid=group)
+        elif panel.marks:
             marker = MARKERS[styles[line.name] % len(MARKERS)]
             axes.vlines(x, low, high, color=colour, linewidth=1.2, alpha=0.7, gid=group)
-            axes.plot(x, mean, color=colour, marker=marker, markersize=4.5, linewidth=1.4, label=line.name, gid=group)
+            points = {"marker": marker, "markersize": 4.5, "linewidth": 1.4}
+            axes.plot(x, mean, color=colour, linestyle=dashes, label=line.name, gid=group, **points)
         else:
             band = axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0, gid=group)
             band.set_zorder(1)
-            axes.plot(x, mean, color=colour, linewidth=1.5, label=line.name, gid=group)
-        axes.get_lines()[-1].set_linestyle((0, dashes) if dashes else "-")
+            axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.5, label=line.name, gid=group)
     axes.set_title(panel.title, fontsize=9.5, loc="left", fontweight="bold")
     axes.set_xlabel(panel.x, fontsize=9)
     axes.set_ylabel(panel.y, fontsize=9)

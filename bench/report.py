@@ -4,12 +4,12 @@
     python -m bench.report [KEY=VALUE ...]                   everything that has rows
 
 Writes <results>/report/NAME.md, .csv and .tex (NAME is `summary` if there is no experiment) and prints the Markdown;
-without an experiment also index.html, one page over everything.
+NAME.png and .pdf too, if the experiment is a gallery or varies a setting; without an experiment index.html, one page over
+everything.
 KEY=VALUE as for bench.run: paths.results=DIR, data=imagenet, compute.precision=tf32, report.threshold=0.8 and so on.
 A cell of a table shows the run whose settings are those of the experiment; a cell without one says "not run".
 """
 
-import functools
 import shlex
 import sys
 from collections.abc import Callable
@@ -19,8 +19,20 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import contradictions, experiments, figures, page, published, records, render, statistics, tables, words
-from bench.config import load
+from bench import (
+    contradictions,
+    experiments,
+    page,
+    panels,
+    published,
+    records,
+    render,
+    statistics,
+    tables,
+    variation,
+    words,
+)
+from bench.config import Config, load
 from bench.data import open_source
 from bench.errors import UserError
 from bench.preprocessing import Preprocessing
@@ -59,7 +71,7 @@ class Report:
     footers: dict = field(default_factory=dict)  # {(data, model, metric, confidence): lines below that table}
     labels: dict[str, str] = field(default_factory=dict)  # {run_id: what tells it from others of its cell}
     threshold: float = 0.70
-    picture: Callable[[Path], Path] | None = None  # draws the experiment's panel, or the page over everything
+    picture: Callable[[Path], list[Path]] | None = None  # draws the experiment's figure, or the page over everything
 
 
 def main(arguments: list[str]) -> int:
@@ -71,7 +83,7 @@ def main(arguments: list[str]) -> int:
         report, folder = make(arguments)
         paths = write(report, folder)
         if report.picture:
-            paths.append(report.picture(folder))
+            paths += report.picture(folder)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -134,7 +146,7 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
     """A table of a paper: every model, method and metric that it names, run or not."""
-    plan, cells, notes = cfg.experiment, [], []
+    plan, cells, notes, found = cfg.experiment, [], [], {}
     scored = rows[rows["status"] == "ok"].groupby("run_id").size()
     for cell in experiments.cells(plan):
         composed = load([*overrides, *cell.overrides])
@@ -144,6 +156,7 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
             matching.sort(key=lambda i: (-scored.get(i, 0), i))
             if len(matching) > 1:
                 notes.append(records.several(matching, runs, scored))
+            found.setdefault((names["model"], metric), {})[cell.row.label] = matching
             run_id = matching[0] if matching else None
             cells.append(names | {"run_id": run_id, "row": cell.row.label, "overrides": cell.overrides})
     numbers = _numbers(cfg, cells, rows, plan.get("quantities")).assign(experiment=plan.name)
@@ -167,23 +180,43 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         if plan.get(kind):
             report.facts.append(f"Paper: {plan.paper}, {kind} {plan[kind]}.")
     if plan.get("panel"):
-        report.picture = functools.partial(_panel, cfg=cfg, runs=runs, data=composed.names["data"])
+        panel = _panel(Config(cfg, composed.names, overrides), runs, found)
+        report.notes += _absent(panel, overrides)
+        report.picture = lambda folder: panel.draw(folder / plan.name, plan.get("rendering", "overlay"))
+    elif drawn := variation.panels(numbers, experiments.rows(plan), figure=bool(plan.get("figure"))):
+        report.picture = lambda folder: variation.write(folder / plan.name, drawn)
     return report
 
 
-def _panel(folder: Path, *, cfg: DictConfig, runs: dict[str, dict], data: str) -> Path:
-    """The photographs that the experiment names, each with the maps of all its methods, by the first model and metric."""
-    plan = cfg.experiment
-    cell = {"data": data, "model": plan.models[0], "metric": plan.metrics[0]}
-    like = [record for record in runs.values() if cell.items() <= record["cell"].items()]
-    if not like:
-        raise UserError(f"Nothing of {plan.name} has been run: python -m bench.run experiment={plan.name}")
-    source, ids = open_source(cfg.data, Preprocessing(**like[0]["preprocessing"]), cfg.run.seed)
-    shown = [image for image in plan.panel if image in ids] or ids[:3]
-    results = Path(cfg.paths.results)
-    return figures.panel_from_results(
-        folder / f"{plan.name}.png", results, source, methods=plan.methods, image_ids=shown, **cell
-    )
+def _panel(config: Config, runs: dict[str, dict], found: dict[tuple[str, str], dict[str, list[str]]]) -> panels.Panel:
+    """The photographs that the experiment names, or its first so many, with the map of each row, by its first metric.
+
+    found: {(network, metric): {row: its runs}}.
+    """
+    plan, panel = config.cfg.experiment, panels.Panel()
+    for (model, metric), rows in found.items():
+        record = next((runs[i] for run_ids in rows.values() for i in run_ids), None)
+        if metric != plan.metrics[0]:
+            continue
+        if record is None:
+            panel.missing.append(f"everything on {model}")
+            continue
+        data = experiments.composed(config, experiments.cells(plan)[0]).cfg.data
+        source, ids = open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)
+        if isinstance(plan.panel, int):
+            shown = ids[: plan.panel]
+        else:
+            shown = [image for image in plan.panel if image in ids] or ids[:3]
+        panel.add(model, source, shown, rows, runs, Path(config.cfg.paths.results))
+    return panel
+
+
+def _absent(panel: panels.Panel, overrides: list[str]) -> list[str]:
+    """Which maps the picture lacks, and how to make them."""
+    if not panel.missing:
+        return []
+    command = f"python -m bench.run {_elsewhere(overrides)}"
+    return [f"The picture lacks the maps of {', '.join(panel.missing)}. To make them: `{command}`"]
 
 
 def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
@@ -196,7 +229,7 @@ def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) ->
     numbers = _numbers(cfg, cells.to_dict("records"), rows)
     numbers = _unpublished(numbers).assign(experiment=None, row=numbers["method"])
     report = Report("summary", "Everything that has rows", numbers, notes=_unequal(numbers, rows), labels=labels)
-    report.picture = lambda folder: page.write(folder.parent, cfg, report.numbers, report.footers)
+    report.picture = lambda folder: [page.write(folder.parent, cfg, report.numbers, report.footers)]
     return report
 
 

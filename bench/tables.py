@@ -18,6 +18,7 @@ SIGN = {"insertion": 1, "deletion": -1, "gap": 1, "fps": 1}  # 1: higher is bett
 SCORE_SIGN = {"infidelity": -1, "localisation": 1, "pointing": 1}  # of metrics with one score
 CONFIDENCES = ("all", "low", "high")
 LISTINGS = 5  # how often files are listed, if some vanish each time
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
 
 
@@ -45,7 +46,7 @@ def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, t
 
 def load_runs(results: Path) -> dict[str, dict]:
     """{run_id: its record}, in the order of the run ids."""
-    records = [yaml.safe_load(path.read_text()) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
+    records = [yaml.load(path.read_text(), LOADER) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
     return {record["run_id"]: record for record in records}
 
 

@@ -1,17 +1,11 @@
-"""The demo picture: what it paints, and that it takes maps and curves from the run they belong to."""
-
-from types import SimpleNamespace
+"""Pictures of heatmaps: what is painted, and where."""
 
 import numpy as np
-import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
 from bench import figures
-from bench.errors import UserError
 
-CELL = {"data": "toy", "model": "tiny", "method": "sm", "metric": "unified"}
 PHOTO = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
 
 
@@ -41,57 +35,53 @@ def test_overlay_is_the_dimmed_photograph_where_the_map_is_low_and_colour_where_
     assert painted.min() >= 0 and painted.max() <= 1
 
 
-def test_panel_has_room_for_every_photograph(tmp_path):
-    with Image.open(figures.panel(tmp_path / "one.png", [block()])) as picture:
-        one = picture.size
-    with Image.open(figures.panel(tmp_path / "new" / "two.png", [block("µ_1"), block()])) as picture:
-        two = picture.size
+def draw(folder, name, pages, **options):
+    return figures.write(folder / name, pages, **options)
+
+
+def size(file):
+    with Image.open(file) as picture:
+        return picture.size
+
+
+@pytest.mark.parametrize("rendering", sorted(figures.RENDERINGS))
+def test_there_is_room_for_every_photograph(tmp_path, rendering):
+    one = size(draw(tmp_path, "one", {"": [block()]}, rendering=rendering)[0])
+    two = size(draw(tmp_path / "new", "two", {"": [block("µ_1"), block()]}, rendering=rendering)[0])
     assert two[0] == one[0]
-    assert two[1] > 1.6 * one[1]
+    assert two[1] > 1.5 * one[1]
 
 
-def test_the_same_panel_is_the_same_file(tmp_path):
-    first, second = (figures.panel(tmp_path / name, [block()]).read_bytes() for name in ("1.png", "2.png"))
-    assert first == second
+def test_networks_are_below_one_another_in_the_png_and_pages_of_the_pdf(tmp_path):
+    one = size(draw(tmp_path, "one", {"": [block()]}, rendering="grey")[0])
+    png, pdf = draw(tmp_path, "x", {"vgg16": [block()], "resnet50": [block()]}, rendering="grey")
+    assert size(png) == (one[0], 2 * one[1])
+    assert pdf.read_bytes().count(b"/Type /Page ") == 2
 
 
-def leave(results, run_id, ids, value):
-    """What a run with saved attributions leaves: `value` is every number of its maps and insertion curves."""
-    record = {"run_id": run_id, "cell": CELL, "config": {"metric": {"readout": "kl"}}, "attribution_id": f"m{run_id}"}
-    for folder in ("runs", f"attributions/m{run_id}"):
-        (results / folder).mkdir(parents=True, exist_ok=True)
-    (results / "runs" / f"{run_id}.yaml").write_text(yaml.safe_dump(record))
-    for image_id in ids:
-        np.save(results / "attributions" / f"m{run_id}" / f"{image_id}.npy", np.full((3, 8, 8), value, np.float32))
-    folder = results / "rows" / "/".join(f"{key}={name}" for key, name in CELL.items())
-    folder.mkdir(parents=True, exist_ok=True)
-    curves = {"insertion_curve": [[value] * 5] * len(ids), "deletion_curve": [[0.0] * 5] * len(ids)}
-    rows = pd.DataFrame({"run_id": run_id, "image_id": ids, "status": "ok"} | curves)
-    rows.to_parquet(folder / f"{run_id}-0.parquet")
+@pytest.mark.parametrize("rendering", sorted(figures.RENDERINGS))
+def test_the_same_panel_is_the_same_file(tmp_path, rendering):
+    first, second = (draw(tmp_path / n, "x", {"": [block()]}, rendering=rendering) for n in "12")
+    assert [file.name for file in first] == ["x.png", "x.pdf"]
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
 
 
-def draw(results, ids, monkeypatch):
-    """The blocks that would be painted."""
-    monkeypatch.setattr(figures, "panel", lambda path, blocks, readout: (blocks, readout))
-    source = SimpleNamespace(load=lambda image_id: SimpleNamespace(pixels=PHOTO))
-    cell = {"data": "toy", "model": "tiny", "methods": ["sm"], "metric": "unified"}
-    return figures.panel_from_results(results / "x.png", results, source, **cell, image_ids=ids, names={"b": "a bee"})
+def test_grey_is_the_papers_rendering():
+    attribution = np.tile(np.arange(101.0), (3, 1, 1))
+    painted = figures.grey(attribution)
+    assert painted.shape == (1, 101, 3)
+    np.testing.assert_allclose(painted[0, [0, 80, 90, 99, 100], 0], [0, 0, 10 / 19, 1, 1], atol=1e-6)
+    assert (painted[..., 0] == painted[..., 2]).all()
 
 
-def test_maps_and_curves_come_from_one_run_that_has_all_the_images(tmp_path, monkeypatch):
-    leave(tmp_path, "r1", ["a"], 1.0)
-    leave(tmp_path, "r2", ["a", "b", "c"], 2.0)
-    blocks, readout = draw(tmp_path, ["b", "a"], monkeypatch)
-    assert [block.title for block in blocks] == ["a bee", "a"]
-    assert {float(block.maps["sm"].max()) for block in blocks} == {2.0}
-    assert {float(block.curves["sm"][0].max()) for block in blocks} == {2.0}
-    assert readout == "kl"
+@pytest.mark.parametrize("rendering", sorted(figures.RENDERINGS))
+def test_a_map_that_is_not_there_is_a_frame_that_says_so(rendering):
+    empty = figures.Block("a cat", PHOTO, {"sm": PHOTO, "ig": None}, {"sm": None, "ig": None})
+    figure = figures.RENDERINGS[rendering]([empty], "probability")
+    said = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert said.count(figures.NOTHING) == 1
 
 
-def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path, monkeypatch):
-    leave(tmp_path, "r1", ["a"], 1.0)
-    with pytest.raises(UserError, match=r"method=sm 'metric=\[unified\]' run.save_attributions=true"):
-        draw(tmp_path, ["a", "b"], monkeypatch)
-    (tmp_path / "attributions" / "mr1" / "a.npy").unlink()
-    with pytest.raises(UserError, match="saved attribution"):
-        draw(tmp_path, ["a"], monkeypatch)
+def test_long_names_are_broken_where_they_have_joints():
+    assert figures.wrapped("guided_ig_as_published") == "guided_ig_as_\npublished"
+    assert figures.wrapped("N = 10") == "N = 10"
