@@ -17,10 +17,10 @@ SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke sanity contradictions identify-images lint format clean $(EXPERIMENTS)
+.PHONY: help setup demo test smoke sanity contradictions identify-images la-fig2 lint format clean $(EXPERIMENTS)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@for f in $$(ls conf/experiment/*.yaml | sort -V); do n=$$(basename $$f .yaml | tr _ -); \
 	  [ $$n = demo ] || printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')"; done
 	@echo "Tables take MODELS= METHODS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= RESULTS= ARGS=."
@@ -58,6 +58,13 @@ contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
 
 identify-images: $(VENV)/demo ## which of the papers' two image sets lies at ROOT=…
 	$(PY) scripts/identify_images.py data=$(or $(DATA),la_release) $(SETTINGS)
+
+# Figures that are computed in one go. Their networks and methods are lists, as in a sweep.
+WHAT = $(if $(MODELS),model=$(subst $(eval ) ,$(comma),$(strip $(MODELS)))) $(if $(METHODS),method=$(subst $(eval ) ,$(comma),$(strip $(METHODS)))) \
+	$(if $(DATA),data=$(DATA)) $(SETTINGS)
+
+la-fig2: $(VENV)/demo ## LA, Figure 2: confidence and OOD share of attacked images, step by step
+	$(PY) scripts/la_fig2.py $(WHAT)
 
 SMOKE = $(RESULTS)/smoke
 METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))

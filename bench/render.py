@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -81,6 +82,27 @@ def latex(grid: Grid) -> str:
         r"\end{table}",
         "",
     ])  # fmt: skip
+
+
+def write(
+    stem: Path, title: str, facts: list[str], grids: list[Grid], notes: list[str], numbers: pd.DataFrame
+) -> list[Path]:
+    """<stem>.md, .csv and .tex; the paths, in this order.  facts: lines above the tables; notes: below them."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    parts = [f"# {title}\n", "".join(f"- {fact}\n" for fact in facts)]
+    parts += [markdown(grid) for grid in grids]
+    if notes:
+        parts.append("## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(notes, 1)))
+    comments = [f"% {line}\n" for line in [title, r"needs \usepackage{booktabs}", *facts, *notes]]
+    contents = {
+        "md": "\n".join(parts),
+        "csv": numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
+        "tex": "".join(comments) + "\n" + "\n".join(latex(grid) for grid in grids),
+    }
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in contents]
+    for path, text in zip(paths, contents.values(), strict=True):
+        path.write_text(text)
+    return paths
 
 
 def _grid(part: pd.DataFrame, metric: str, title: str, labels: dict[str, str], lines: list[str]) -> Grid:
