@@ -17,7 +17,7 @@ SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke sanity contradictions identify-images la-fig2 lint format clean $(EXPERIMENTS)
+.PHONY: help setup demo test smoke sanity contradictions identify-images la-fig2 aii-fig1 lint format clean $(EXPERIMENTS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ WHAT = $(if $(MODELS),model=$(subst $(eval ) ,$(comma),$(strip $(MODELS)))) $(if
 
 la-fig2: $(VENV)/demo ## LA, Figure 2: confidence and OOD share of attacked images, step by step
 	$(PY) scripts/la_fig2.py $(WHAT)
+
+aii-fig1: $(VENV)/demo ## AII, Figure 1: two objects in one picture, which of them does a method see?
+	$(PY) scripts/aii_fig1.py $(WHAT)
 
 SMOKE = $(RESULTS)/smoke
 METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))

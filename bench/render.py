@@ -121,7 +121,7 @@ def _grid(part: pd.DataFrame, metric: str, title: str, labels: dict[str, str], l
             row.append(Cell(_measured(cell), bold=cell["standing"] == "best", dagger=cell["standing"] == "level"))
             if printed[quantity]:
                 row += [Cell(_text(cell["published"])), Cell(_number(cell["difference"], "+")), Cell(cell["verdict"])]
-        rows.append([*row, Cell(_count(cells.iloc[0]))])
+        rows.append([*row, Cell(count(cells.iloc[0]))])
     return Grid(metric, title, [*header, "n"], rows, lines)
 
 
@@ -133,7 +133,7 @@ def _measured(line: dict) -> str:
     return _number(line["mean"]) + ("" if pd.isna(half) else f" ± {half:.4f}")
 
 
-def _count(line: pd.Series) -> str:
+def count(line: pd.Series) -> str:
     return f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else "")
 
 

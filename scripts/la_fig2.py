@@ -1,6 +1,7 @@
 """LA (MM 2024), Figure 2: does an attacked image lose its class after two steps, and is it still like other images?
 
-    python scripts/la_fig2.py model=resnet50,vgg16 data=la_release data.root=DIR data.limit=100       (make la-fig2)
+    python scripts/la_fig2.py model=resnet50,vgg16 data=la_release data.root=DIR data.limit=100
+    make la-fig2 MODELS=resnet50,vgg16 DATA=la_release ROOT=DIR LIMIT=100
 
 The paper shows the probability of the class against the iterations of an attack, without numbers or the network's name,
 and claims that the class is lost after about two and the image is out of distribution from then on; LA stays in a local
