@@ -17,7 +17,7 @@ SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke sanity contradictions identify-images la-fig2 aii-fig1 lint format clean $(EXPERIMENTS)
+.PHONY: help setup demo test smoke sanity contradictions identify-images la-fig2 aii-fig1 aii-fig2 lint format clean $(EXPERIMENTS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,11 @@ $(VENV)/demo: $(VENV)/python pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/demo
-	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,dev,hf]"
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,dev,digits,hf]"
+	touch $@
+
+$(VENV)/digits: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,digits]"
 	touch $@
 
 setup: $(VENV)/demo ## install Heatproof into .venv
@@ -68,6 +72,9 @@ la-fig2: $(VENV)/demo ## LA, Figure 2: confidence and OOD share of attacked imag
 
 aii-fig1: $(VENV)/demo ## AII, Figure 1: two objects in one picture, which of them does a method see?
 	$(PY) scripts/aii_fig1.py $(WHAT)
+
+aii-fig2: $(VENV)/digits ## AII, Figure 2: extra information, a patch that decides and one that does not (own networks and data)
+	$(PY) scripts/aii_fig2.py $(WHAT)
 
 SMOKE = $(RESULTS)/smoke
 METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))
