@@ -16,14 +16,14 @@ SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)
 	'paths.results="$(RESULTS)"' $(ARGS)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Figures that are no experiment: a recipe of its own each, which writes $(RESULTS)/report/NAME.png and .pdf (NAME: la_fig2).
-FIGURES :=
+FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test smoke sanity contradictions identify-images lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@for f in $$(ls conf/experiment/*.yaml | sort -V); do n=$$(basename $$f .yaml | tr _ -); \
 	  [ $$n = demo ] || printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')"; done
 	@echo "Tables take MODELS= METHODS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= RESULTS= ARGS=."
@@ -40,7 +40,11 @@ $(VENV)/demo: $(VENV)/python pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/demo
-	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,dev,hf]"
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,dev,digits,hf]"
+	touch $@
+
+$(VENV)/digits: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,digits]"
 	touch $@
 
 setup: $(VENV)/demo ## install Heatproof into .venv
@@ -61,6 +65,19 @@ contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
 
 identify-images: $(VENV)/demo ## which of the papers' two image sets lies at ROOT=…
 	$(PY) scripts/identify_images.py data=$(or $(DATA),la_release) $(SETTINGS)
+
+# Figures that are computed in one go. Their networks and methods are lists, as in a sweep.
+WHAT = $(if $(MODELS),model=$(subst $(eval ) ,$(comma),$(strip $(MODELS)))) $(if $(METHODS),method=$(subst $(eval ) ,$(comma),$(strip $(METHODS)))) \
+	$(if $(DATA),data=$(DATA)) $(SETTINGS)
+
+la-fig2: $(VENV)/demo ## LA, Figure 2: confidence and OOD share of attacked images, step by step
+	$(PY) scripts/la_fig2.py $(WHAT)
+
+aii-fig1: $(VENV)/demo ## AII, Figure 1: two objects in one picture, which of them does a method see?
+	$(PY) scripts/aii_fig1.py $(WHAT)
+
+aii-fig2: $(VENV)/digits ## AII, Figure 2: extra information, a patch that decides and one that does not (own networks and data)
+	$(PY) scripts/aii_fig2.py $(WHAT)
 
 SMOKE = $(RESULTS)/smoke
 METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -56,7 +56,7 @@ def forecast(cell: Cell, metrics: list[str]) -> Forecast:
     return Forecast(forward, backward, scoring, seconds)
 
 
-def count(method: Callable, metrics: Iterable[Callable], images: Preprocessing, classes: int) -> tuple[int, int, int]:
+def count(method: Callable, metrics: list[Callable], images: Preprocessing, classes: int) -> tuple[int, int, int]:
     """Forward and backward passes of a method, at most, and passes that score its map, for one image."""
     stub = Stub(images, classes)
     x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
@@ -65,7 +65,8 @@ def count(method: Callable, metrics: Iterable[Callable], images: Preprocessing, 
     counted = stub.forward_passes, stub.backward_passes
     forward = int(notes.get("forward_passes", counted)[0])
     backward = int(notes.get("backward_passes", counted[1:])[0])
-    trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
+    if metrics:
+        trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
     for metric in metrics:
         metric(trial)
     return forward, backward, stub.forward_passes - counted[0]

@@ -52,6 +52,7 @@ class Panel:
     marks: bool = False
     ticks: tuple[str, ...] = ()  # names of x = 0, 1, 2, … where x is not a number
     floor: float | None = None  # least y
+    ceiling: float | None = None  # greatest y
 
 
 def style(index: int) -> tuple[str, tuple[float, ...]]:
@@ -140,8 +141,7 @@ def _draw(axes: Axes, panel: Panel, styles: dict[str, int], most: int | None = N
         axes.set_xticks(range(len(panel.ticks)), panel.ticks)
     elif not panel.marks:
         axes.set_xlim(0, 1)
-    if panel.floor is not None:
-        axes.set_ylim(bottom=panel.floor)
+    axes.set_ylim(bottom=panel.floor, top=panel.ceiling)
     axes.tick_params(labelsize=8.5, length=3)
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     axes.set_axisbelow(True)

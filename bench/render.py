@@ -112,6 +112,29 @@ def latex(grid: Grid) -> str:
     ])  # fmt: skip
 
 
+def write(
+    stem: Path, title: str, facts: list[str], grids: list[Grid], notes: list[str], numbers: pd.DataFrame
+) -> list[Path]:
+    """<stem>.md, .csv and .tex; the paths, in this order.  facts: lines above the tables; notes: below them."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    parts = [f"# {title}\n", "".join(f"- {fact}\n" for fact in facts)]
+    parts += [markdown(grid) for grid in grids]
+    if notes:
+        parts.append("## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(notes, 1)))
+    if ending := references((number for grid in grids for number in grid.contradictions), stem.parent):
+        parts.append(ending)
+    comments = [f"% {line}\n" for line in [title, r"needs \usepackage{booktabs}", *facts, *notes]]
+    contents = {
+        "md": "\n".join(parts),
+        "csv": numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"),
+        "tex": "".join(comments) + "\n" + "\n".join(latex(grid) for grid in grids),
+    }
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in contents]
+    for path, text in zip(paths, contents.values(), strict=True):
+        path.write_text(text)
+    return paths
+
+
 def _grid(
     part: pd.DataFrame, metric: str, title: str, labels: dict[str, str], lines: list[str], everywhere: set[int]
 ) -> Grid:
@@ -138,7 +161,7 @@ def _grid(
                     Cell(_number(cell["difference"], "+")),
                     Cell(cell["verdict"]),
                 ]
-        rows.append([*row, Cell(_count(cells.iloc[0]))])
+        rows.append([*row, Cell(count(cells.iloc[0]))])
     touching = sorted({number for text in part["contradictions"] for number in contradictions.numbers(text)})
     return Grid(metric, title, [*header, "n"], rows, lines, touching)
 
@@ -155,7 +178,7 @@ def _measured(line: dict) -> str:
     return _number(line["mean"]) + ("" if pd.isna(half) else f" ± {half:.4f}")
 
 
-def _count(line: pd.Series) -> str:
+def count(line: pd.Series) -> str:
     return f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else "")
 
 

@@ -124,24 +124,9 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
 
 def write(report: Report, folder: Path) -> list[Path]:
     """NAME.md, NAME.csv and NAME.tex; the paths, in this order."""
-    folder.mkdir(parents=True, exist_ok=True)
     grids = render.grids(report.numbers, report.labels, report.threshold, report.footers)
-    parts = [f"# {report.title}\n", "".join(f"- {fact}\n" for fact in report.facts)]
-    parts += [render.markdown(grid) for grid in grids]
-    if report.notes:
-        parts.append("## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(report.notes, 1)))
-    if ending := render.references((number for grid in grids for number in grid.contradictions), folder):
-        parts.append(ending)
-    comments = [f"% {line}\n" for line in [report.title, r"needs \usepackage{booktabs}", *report.facts, *report.notes]]
-    contents = {
-        "md": "\n".join(parts),
-        "csv": report.numbers[COLUMNS].to_csv(index=False, float_format="%.6g", lineterminator="\n"),
-        "tex": "".join(comments) + "\n" + "\n".join(render.latex(grid) for grid in grids),
-    }
-    paths = [folder / f"{report.name}.{ending}" for ending in contents]
-    for path, text in zip(paths, contents.values(), strict=True):
-        path.write_text(text)
-    return paths
+    stem = folder / report.name
+    return render.write(stem, report.title, report.facts, grids, report.notes, report.numbers[COLUMNS])
 
 
 def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
