@@ -42,11 +42,12 @@ def explain(cell: Cell, x: Images, target: Targets, ids: list[str], n: int) -> t
 
 
 def save(cell: Cell, maps: dict[str, Tensor]) -> None:
-    """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W], if wanted; else none of an older image."""
+    """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W], if wanted or there already: what lies
+    there is never the map of an image as it once was.
+    """
     for image, values in maps.items():
         file = _file(cell, image)
-        if not cell.save_attributions:
-            file.unlink(missing_ok=True)
+        if not (cell.save_attributions or file.exists()):
             continue
         file.parent.mkdir(parents=True, exist_ok=True)
         hidden = file.with_name(f".{file.name}.{os.getpid()}")

@@ -183,7 +183,7 @@ def count(line: pd.Series) -> str:
 
 
 def _number(value: float, sign: str = "-") -> str:
-    return NOTHING if pd.isna(value) else f"{value:{sign}z.4f}"  # z: no negative zero
+    return NOTHING if pd.isna(value) else f"{round(value, 4) + 0.0:{sign}.4f}"  # + 0.0: no negative zero
 
 
 def _text(value: str | None) -> str:

@@ -121,7 +121,7 @@ def shown(numbers: dict) -> render.Cell:
     half = (numbers["ci_high"] - numbers["ci_low"]) / 2
     if np.isnan(numbers["mean"]):
         return render.Cell(render.NOTHING)
-    return render.Cell(f"{numbers['mean']:z.3f}" + ("" if np.isnan(half) else f" ± {half:.3f}"))
+    return render.Cell(f"{round(numbers['mean'], 3) + 0.0:.3f}" + ("" if np.isnan(half) else f" ± {half:.3f}"))
 
 
 def facts(opened: list[Cell], images: str, script: str, overrides: list[str]) -> list[str]:
