@@ -54,7 +54,7 @@ def leave(results, run_id, method, level, *overrides, maps=False, metric="unifie
             np.save(folder / f"{image}.npy", np.stack([ramp] * 3).astype(np.float32))
 
 
-def table(results, name, verdicts, **columns):
+def table(results, name, verdicts, touching=None, **columns):
     """The CSV and the Markdown that a report of an experiment leaves: methods a, b, c measured at 0.1, 0.3, not at all."""
     means = {"a": 0.1, "b": 0.3, "c": None}
     lines = [
@@ -67,6 +67,8 @@ def table(results, name, verdicts, **columns):
     numbers = pd.DataFrame(lines)
     if verdicts:
         numbers["verdict"] = verdicts * 2
+    if touching:
+        numbers["contradictions"] = touching * 2
     (results / "report").mkdir(exist_ok=True)
     numbers.to_csv(results / "report" / f"{name}.csv", index=False)
     below = "## net · unified · confidence < 0.70 · toy\n\n| x |\n\nKendall: 1.\n"
@@ -87,7 +89,7 @@ def results(tmp_path_factory):
     leave(results, "c4", "sm", 2.0, metric="kl")
     table(results, "toy_table1", ["off", "close", "not run"])
     table(results, "toy_table2", None)
-    table(results, "toy_table3", ["reproduced", "reproduced", "unheard of"])
+    table(results, "toy_table3", ["reproduced", "reproduced", "unheard of"], touching=["3 6", "3", "3"])
     page.write(results, config(results))
     return results
 
@@ -231,6 +233,15 @@ def test_a_verdict_is_a_word_and_a_sign_not_only_a_colour(html):
     assert "c not run 0.25 – ○ not run 0" in text
     assert "• unheard of" in text_of(html, "experiment-toy_table3")
     assert "2 <span" in html and 'class="badge off"' in html
+
+
+def test_marks_lead_to_the_entry_at_the_end_of_the_section(html):
+    text = text_of(html, "experiment-toy_table3")
+    assert "0.25 6" in text and "Contradictions: 3 , 6" in text
+    assert "3 LA's Table 3 prints VGG16 twice" in text.replace("&#39;", "'")
+    assert html.count('href="#experiment-toy_table3-c6" title="The published EG rows are a raster scan"') == 4
+    assert html.count('id="experiment-toy_table3-c6"') == 1
+    assert 'href="#experiment-toy_table1-c' not in html  # that CSV has no such column
 
 
 def test_a_table_without_verdicts_is_shown_all_the_same(html):

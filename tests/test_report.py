@@ -35,7 +35,9 @@ def experiment(monkeypatch):
     monkeypatch.setattr(report, "load", compose)
 
 
-def run(results, run_id, method, scores, *, overrides=(), device="cpu", created="2026-01-02T03:04:05", failed=0):
+def run(
+    results, run_id, method, scores, *, overrides=(), device="cpu", created="2026-01-02T03:04:05", failed=0, first=0
+):
     """What a run leaves behind: its record and a row per image with (insertion, deletion), or one score."""
     names = ["model=resnet50", "data=synthetic", f"method={method}", "metric=[unified]"]
     composed = load([*names, *overrides])
@@ -55,7 +57,7 @@ def run(results, run_id, method, scores, *, overrides=(), device="cpu", created=
     }
     (results / "runs").mkdir(parents=True, exist_ok=True)
     (results / "runs" / f"{run_id}.yaml").write_text(yaml.safe_dump(record))
-    rows = [(f"{i:03}", "ok", a, b) for i, (a, b) in enumerate(scores)]
+    rows = [(f"{i:03}", "ok", a, b) for i, (a, b) in enumerate(scores, first)]
     rows += [(f"f{i}", "failed", None, None) for i in range(failed)]
     table = pd.DataFrame(rows, columns=["image_id", "status", "insertion", "deletion"])
     table = table.assign(run_id=run_id, confidence=0.9, score=None, seconds_attribution=0.5)
@@ -80,7 +82,7 @@ def test_cell_holds_the_mean_the_published_value_and_their_difference(tmp_path):
     assert (float(line["mean"]), line["n"], line["published"]) == (0.3, "2", "0.03165")
     assert float(line["difference"]) == pytest.approx(0.3 - 0.03165)
     assert (line["run_id"], line["published_source"]) == ("a1", "la_table1.csv")
-    assert "| sm | 0.3000 ± 0.1000 | 0.03165 | +0.2684 | off |" in markdown
+    assert "| sm | 0.3000 ± 0.1000 | 0.03165 <sup>[7]</sup> | +0.2684 | off |" in markdown
     assert "`sm` beside `fast_ig`" in markdown
 
 
@@ -91,6 +93,31 @@ def test_cells_without_rows_are_shown_with_the_command_that_makes_them(tmp_path)
     assert "| ig | not run | 0.05802 | – | not run |" in markdown
     assert "To run them: `python -m bench.run " in markdown
     assert "experiment=toy`" in markdown
+
+
+def test_published_numbers_are_marked_with_the_contradictions_that_touch_them(tmp_path, monkeypatch):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1)])
+    lines, markdown, latex = make(tmp_path, "experiment=toy")  # la_table1; sm stands beside fast_ig
+    own, other = (lines[method, "all", "insertion"]["contradictions"].split() for method in ("sm", "ig"))
+    assert "7" in own and "7" not in other and {"1", "10"} <= {*own} & {*other}
+    assert "0.03165 <sup>[7]</sup> |" in markdown and "| 0.05802 |" in markdown
+    assert "Contradictions: [1], [5], [7], [10], " in markdown
+    assert "- [7] Fast-IG with the wrong sign" in markdown
+    assert "0.03165$^{7}$" in latex and "Contradictions (docs/contradictions.md): 1, 5, 7, 10, " in latex
+    assert "[7]: " not in markdown  # from outside of the repository there is no way to the page that holds elsewhere
+    monkeypatch.setattr(report.render.contradictions, "ROOT", tmp_path)
+    monkeypatch.setattr(report.render.contradictions, "PAGE", tmp_path / "docs" / "contradictions.md")
+    assert "[7]: ../docs/contradictions.md#c7\n" in make(tmp_path, "experiment=toy")[1]
+
+
+def test_as_many_images_are_not_the_same_images(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.2, 0.1), (0.3, 0.1)])
+    run(tmp_path, "b2", "ig", [(0.5, 0.3), (0.3, 0.1)], first=1)
+    _, markdown, _ = make(tmp_path)
+    assert (
+        "Not all methods were scored on the same images: synthetic · resnet50 · unified (1 image in common)" in markdown
+    )
+    assert "Marks and tests are over the 1 image that all rows share." in markdown
 
 
 def test_failed_images_are_shown(tmp_path):
