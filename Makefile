@@ -20,7 +20,7 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke sanity contradictions identify-images lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo test smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,15 @@ contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
 
 identify-images: $(VENV)/demo ## which of the papers' two image sets lies at ROOT=…
 	$(PY) scripts/identify_images.py data=$(or $(DATA),la_release) $(SETTINGS)
+
+rounding-noise: $(VENV)/demo ## how far rounding alone moves each method's score
+	$(PY) scripts/rounding_noise.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(if $(METHODS),'method=$(call LIST,$(METHODS))') $(SETTINGS)
+
+# What lies in results/report. Rows are shared: the four tables attribute each image once a method.
+LITE0 = la-table1 aii-table1 aii-table2 aii-table3
+lite0: $(VENV)/demo ## the designs of LA's Table 1 and AII's Tables 1 to 3 on EfficientNet-Lite0 and LA's images at ROOT=
+	$(MAKE) $(LITE0) MODELS=efficientnet_lite0 DATA=la_release
+	$(PY) -m bench.report 'paths.results="$(RESULTS)"' $(ARGS)
 
 # Figures that are computed in one go. Their networks and methods are lists, as in a sweep.
 WHAT = $(if $(MODELS),model=$(subst $(eval ) ,$(comma),$(strip $(MODELS)))) $(if $(METHODS),method=$(subst $(eval ) ,$(comma),$(strip $(METHODS)))) \

@@ -48,6 +48,30 @@ def beside(
     return numbers.assign(verdict=[verdict(text, line, tolerance, wrong) for text, line in judged])
 
 
+def elsewhere(
+    paper: str,
+    table: int | str,
+    rows: Mapping[str, Mapping[str, str] | None],
+    metric: str,
+    confidence: str,
+    quantity: str,
+) -> pd.DataFrame:
+    """The printed values of a quantity, [row, network], NaN where they cannot be read; without networks whose values
+    cannot be right, and without rows that have no printed counterpart. Empty if the table has no such quantity.
+    """
+    printed, wrong = _printed(FOLDER / f"{paper}_table{table}.csv"), impossible(paper, table)
+    networks = dict.fromkeys(key[0] for key in printed if key[0] and key[0] not in wrong)
+    there = {
+        network: {
+            label: float(text or "nan")
+            for label, row in rows.items()
+            if row and (text := _value(printed, network, row, metric, confidence, quantity)) is not None
+        }
+        for network in networks
+    }
+    return pd.DataFrame(there).dropna(how="all")
+
+
 def verdict(printed: str | None, line: Mapping, tolerance: Mapping[str, float], wrong: Mapping[str, str] = {}) -> str:  # noqa: B006
     """One word. printed: the digits; empty if they cannot be read; None if the paper has no such cell."""
     if printed is None:

@@ -25,6 +25,7 @@ from bench import (
     page,
     panels,
     published,
+    ranking,
     records,
     render,
     statistics,
@@ -69,6 +70,7 @@ class Report:
     facts: list[str] = field(default_factory=list)  # lines above the tables
     notes: list[str] = field(default_factory=list)  # lines below them
     footers: dict = field(default_factory=dict)  # {(data, model, metric, confidence): lines below that table}
+    ranks: list[render.Grid] = field(default_factory=list)  # of networks that the paper has not
     labels: dict[str, str] = field(default_factory=dict)  # {run_id: what tells it from others of its cell}
     threshold: float = 0.70
     picture: Callable[[Path], list[Path]] | None = None  # draws the experiment's figure, or the page over everything
@@ -105,6 +107,13 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     report.numbers, report.footers = statistics.compare(
         report.numbers, rows, runs, report.threshold, cfg.report.bootstrap, report.labels
     )
+    if experiment and experiment.get("table") is not None:
+        printed = {row.label: row.published for row in experiments.rows(experiment)}
+        source = (experiment.paper, experiment.table, printed)
+        ranks = ranking.beside(report.numbers, rows, *source, report.threshold, cfg.report.bootstrap)
+        report.ranks = [grid for grids in ranks.values() for grid in grids]
+        for key, grids in ranks.items():
+            report.footers.setdefault(key, []).extend(line for grid in grids for line in grid.lines)
     tolerance = _tolerance(cfg)
     report.facts += records.provenance(report.numbers, runs)
     report.facts += [
@@ -126,7 +135,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     """NAME.md, NAME.csv and NAME.tex; the paths, in this order."""
     grids = render.grids(report.numbers, report.labels, report.threshold, report.footers)
     stem = folder / report.name
-    return render.write(stem, report.title, report.facts, grids, report.notes, report.numbers[COLUMNS])
+    return render.write(stem, report.title, report.facts, grids + report.ranks, report.notes, report.numbers[COLUMNS])
 
 
 def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
