@@ -41,12 +41,15 @@ def explain(cell: Cell, x: Images, target: Targets, ids: list[str], n: int) -> t
     return maps.nan_to_num(0, 0, 0), facts
 
 
-def save(cell: Cell, maps: dict[str, Tensor]) -> None:
+def save(cell: Cell, maps: dict[str, Tensor | None]) -> None:
     """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W], if wanted or there already: what lies
-    there is never the map of an image as it once was.
+    there is never the map of an image as it once was. None: there is no map, and what lies there goes.
     """
     for image, values in maps.items():
         file = _file(cell, image)
+        if values is None:
+            file.unlink(missing_ok=True)
+            continue
         if not (cell.save_attributions or file.exists()):
             continue
         file.parent.mkdir(parents=True, exist_ok=True)

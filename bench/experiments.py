@@ -19,6 +19,7 @@ methods that it does not have. A row stands beside the printed row of its method
 A cell is one row on one network. Cells are numbered; `experiment.cell` is what Hydra sweeps, with any launcher.
 """
 
+import functools
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,9 +32,9 @@ from omegaconf import DictConfig, OmegaConf
 from bench import records, tables, words
 from bench.cell import shard
 from bench.config import Config, chosen, flag, load
-from bench.data import open_source
+from bench.data import Source, open_source
 from bench.errors import UserError
-from bench.forecast import total
+from bench.forecast import USUAL_SIZE, total
 from bench.preprocessing import Preprocessing
 
 CHOSEN = {"model": "models", "method": "methods", "metric": "metrics"}  # the experiment says these, not the command
@@ -133,9 +134,15 @@ def of_cell(config: Config) -> Config:
 
 
 def composed(config: Config, cell: Cell) -> Config:
-    """The configuration of a cell. A sample is drawn of large sources only, unless the command line says of which size."""
-    size = config.cfg.experiment.sample.get(config.names["data"]) if config.cfg.data.sample is None else None
-    found = load([*config.overrides, *cell.overrides, *([f"data.sample={size}"] if size else [])])
+    """The configuration of a cell. A sample is drawn of large sources only, unless the command line says of which size;
+    of images that it names none is left out.
+    """
+    data, images = config.cfg.data, []
+    if data.ids is not None or data.subset is not None:
+        images = [] if any(o.startswith("data.limit=") for o in config.overrides) else ["data.limit=null"]
+    elif data.sample is None and (size := config.cfg.experiment.sample.get(config.names["data"])):
+        images = [f"data.sample={size}"]
+    found = load([*config.overrides, *cell.overrides, *images])
     del found.cfg.hydra
     return Config(found.cfg, found.names, config.overrides)
 
@@ -152,18 +159,25 @@ class Announcement(Callback):
             print(_cost(Config(config, chosen(config, config.hydra.runtime.choices), task)), file=sys.stderr)
         except UserError:
             return  # the first cell will say what is wrong
+        except Exception as error:  # a forecast is no reason not to run
+            print(f"No forecast: {error}", file=sys.stderr)
 
 
 def _cost(config: Config) -> str:
     configs = [composed(config, cell) for cell in cells(config.cfg.experiment)]
     first = configs[0].cfg
-    source, ids = open_source(first.data, Preprocessing(first.model.size, first.model.resize), first.run.seed)
+
+    @functools.cache
+    def opened(size: int) -> tuple[Source, list[str]]:
+        return open_source(first.data, Preprocessing(size, size), first.run.seed)
+
+    source, ids = opened(first.model.size or USUAL_SIZE)
     ids = shard(ids, first.run.shard)
     left = _left(configs, ids, getattr(source, "collection", None))
     images = len(ids) * len(configs)
     there = f", {images - sum(left):,} of the {images:,} there already" if sum(left) < images else ""
     return f"{words.count(len(configs), 'cell')} of {words.count(len(ids), 'image')}{there}: " + total(
-        configs, source, left
+        configs, lambda size: opened(size)[0], left
     )
 
 
@@ -177,13 +191,17 @@ def _left(configs: list[Config], ids: list[str], collection: str | None) -> list
     done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
     left = []
     for config in configs:
-        there = set(ids) if config.cfg.get("metric") and not flag(config.cfg.run, "save_attributions") else set()
+        there, kept = set(ids) if config.cfg.get("metric") else set(), flag(config.cfg.run, "save_attributions")
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}
-            found = [done.get(i, set()) for i, run in runs.items() if records.matches(run, names, config.cfg)]
-            there &= set().union(*found)
+            found = [i for i, run in runs.items() if records.matches(run, names, config.cfg)]
+            there &= set().union(*(done.get(i, set()) & (_maps(results, runs[i]) if kept else set(ids)) for i in found))
         left.append(len(ids) - len(there))
     return left
+
+
+def _maps(results: Path, run: dict) -> set[str]:
+    return {file.stem for file in (results / "attributions" / str(run.get("attribution_id"))).glob("*.npy")}
 
 
 def _numbers(experiment: DictConfig) -> str:

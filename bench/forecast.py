@@ -72,10 +72,10 @@ def count(method: Callable, metrics: list[Callable], images: Preprocessing, clas
     return forward, backward, stub.forward_passes - counted[0]
 
 
-def total(configs: list[Config], source: Source, left: list[int]) -> str:
+def total(configs: list[Config], source: Callable[[int], Source], left: list[int]) -> str:
     """Two sentences about a whole sweep: its passes, counted without a network, and its hours, if all can be timed.
 
-    left: images that each cell has still to compute.
+    source: the images, by size in pixels. left: images that each cell has still to compute.
     """
     known, forward, backward, seconds, untimed = {}, 0, 0, 0.0, {}
     for config, images in zip(configs, left, strict=True):
@@ -88,7 +88,7 @@ def total(configs: list[Config], source: Source, left: list[int]) -> str:
         key = str([cfg.method, cfg.get("metric"), size])
         if key not in known:
             method = build(cfg.method, "method")
-            bind(method, source, cfg.run.seed)
+            bind(method, source(size), cfg.run.seed)
             metrics = [build(metric, f"metric.{name}") for name, metric in (cfg.get("metric") or {}).items()]
             known[key] = count(method, metrics, Preprocessing(size, size), CLASSES)
         of_method, back, scoring = known[key]

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from bench import figures, tables
+from bench.data import ImageError
 from bench.errors import UserError
 
 Maps = dict[str, np.ndarray]  # {image_id: [3, H, W]}
@@ -59,15 +60,16 @@ class Panel:
                 self.missing.append(f"{label} on {model} ({lacking} of {len(image_ids)} images)")
             for run_id in run_ids:
                 self.readout = runs[run_id]["config"]["metric"].get("readout", self.readout)
-        self.pages[model] = [
-            figures.Block(
-                title=image_id,
-                pixels=np.asarray(source.load(image_id).pixels),
-                maps={label: maps.get(image_id) for label, (maps, _) in found.items()},
-                curves={label: curves.get(image_id) for label, (_, curves) in found.items()},
-            )
-            for image_id in image_ids
-        ]
+        self.pages[model] = []
+        for image_id in image_ids:
+            try:
+                pixels = np.asarray(source.load(image_id).pixels)
+            except ImageError as error:
+                self.missing.append(f"{image_id} ({error})")
+                continue
+            maps = {label: maps.get(image_id) for label, (maps, _) in found.items()}
+            curves = {label: curves.get(image_id) for label, (_, curves) in found.items()}
+            self.pages[model].append(figures.Block(title=image_id, pixels=pixels, maps=maps, curves=curves))
 
 
 def _read(results: Path, record: dict, image_ids: list[str]) -> tuple[Maps, Curves]:

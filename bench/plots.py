@@ -120,7 +120,7 @@ def _draw(axes: Axes, panel: Panel, styles: dict[str, int], most: int | None = N
             kept = np.unique(np.linspace(0, len(line.x) - 1, most).round().astype(int))
         x, mean, low, high = line.x[kept], line.mean[kept], line.low[kept], line.high[kept]
         group = f"line:{styles[line.name]}"
-        if panel.ticks:
+        if panel.ticks and panel.marks:
             width = 0.8 / len(panel.lines)
             x = x + width * (place - (len(panel.lines) - 1) / 2)
             axes.bar(x, mean, width, color=colour, label=line.name, gid=group)

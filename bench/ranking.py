@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bench import published, statistics, tables
+from bench import published, statistics, tables, words
 from bench.render import NOTHING, TITLES, Cell, Grid, title
 
 Key = tuple[str, str, str, str]  # data, model, metric, confidence
@@ -30,41 +30,37 @@ def beside(
         data, model, metric, confidence = key
         for quantity in ("insertion", "gap"):
             there = published.elsewhere(paper, table, printed, metric, confidence, quantity)
-            if model in there or there.empty:
+            measured = part[(part["quantity"] == quantity) & (part["n"] > 0)].set_index("row")["run_id"]
+            if there.empty or measured.empty or model in there or model in published.impossible(paper, table):
                 continue
-            measured = part[(part["quantity"] == quantity) & (part["n"] > 0)].set_index("row")
-            if len(measured):
-                scores = pd.DataFrame({
-                    row: tables.split(images[run], confidence, threshold)[quantity]
-                    for row, run in measured["run_id"].items()
-                })  # fmt: skip
-                found.setdefault(key, []).append(_grid(key, quantity, measured, scores, there, threshold, draws))
+            scores = pd.DataFrame({
+                row: tables.split(images[run], confidence, threshold)[quantity] for row, run in measured.items()
+            }).dropna()  # fmt: skip
+            if len(scores):
+                heading = f"Ranks by {statistics.SHOWN[quantity]}: {title(*key, threshold)}"
+                header = ["Method", f"{TITLES[quantity]}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
+                lines = [_agreement(scores[_ranked(scores, there)], there, quantity, draws)]
+                found.setdefault(key, []).append(Grid(metric, heading, header, _rows(scores, there, draws), lines))
     return found
 
 
-def _grid(
-    key: Key,
-    quantity: str,
-    measured: pd.DataFrame,
-    scores: pd.DataFrame,
-    there: pd.DataFrame,
-    threshold: float,
-    draws: int,
-) -> Grid:
+def _ranked(scores: pd.DataFrame, there: pd.DataFrame) -> list[str]:
+    """The rows that have a printed counterpart, the best first."""
+    return [row for row in scores.mean().sort_values(ascending=False).index if row in there.index]
+
+
+def _rows(scores: pd.DataFrame, there: pd.DataFrame, draws: int) -> list[list[Cell]]:
     """scores: [image, row]. there: [row, printed network]."""
-    measured = measured.sort_values("mean", ascending=False)
-    both = [row for row in measured.index if row in there.index]
-    here = pd.Series(range(1, len(both) + 1), index=both)
+    both = _ranked(scores, there)
+    here = {row: str(rank) for rank, row in enumerate(both, 1)}
     ranks = there.loc[both].rank(ascending=False, method="min")
+    half = pd.Series(np.diff(tables.interval(scores.to_numpy(), draws), axis=0)[0] / 2, index=scores.columns)
     lines = []
-    for row, cell in measured.iterrows():
-        value = f"{cell['mean']:.4f} ± {(cell['ci_high'] - cell['ci_low']) / 2:.4f}"
-        others = [_entry(there.at[row, n], ranks.at[row, n]) if row in both else NOTHING for n in there]
-        lines.append([Cell(text) for text in (row, value, str(here.get(row, NOTHING)), *others)])
-    network = key[1]
-    header = ["Method", f"{TITLES[quantity]}, {network}", "rank", *(f"{n}: rank (published)" for n in there)]
-    heading = f"Ranks by {statistics.SHOWN[quantity]}: {title(*key, threshold)}"
-    return Grid(key[2], heading, header, lines, [_agreement(scores[both].dropna(), there.loc[both], quantity, draws)])
+    for row, mean in scores.mean().sort_values(ascending=False).items():
+        value = f"{mean:.4f}" + ("" if np.isnan(half[row]) else f" ± {half[row]:.4f}")
+        others = [_entry(there.at[row, n], ranks.at[row, n]) if row in here else NOTHING for n in there]
+        lines.append([Cell(text) for text in (row, value, here.get(row, NOTHING), *others)])
+    return lines
 
 
 def _entry(value: float, rank: float) -> str:
@@ -74,13 +70,14 @@ def _entry(value: float, rank: float) -> str:
 def _agreement(scores: pd.DataFrame, there: pd.DataFrame, quantity: str, draws: int) -> str:
     """Kendall's tau-b with each printed network, and its interval over the images."""
     said = []
-    for network, values in there.items():
+    for network, values in there.loc[scores.columns].items():
         known = values.dropna()
-        here = scores[known.index].to_numpy()
-        if len(known) < 3 or len(here) < 2:
+        if len(known) < 3:
             continue
-        tau = statistics.tau_b(here.mean(axis=0), known.to_numpy())
-        low, high = np.nanpercentile(statistics.tau_b(tables.resampled(here, draws), known.to_numpy()), [2.5, 97.5])
+        here, printed = scores[known.index].to_numpy(), known.to_numpy()
+        tau = statistics.tau_b(here.mean(axis=0), printed)
+        low, high = np.nanpercentile(statistics.tau_b(tables.resampled(here, draws), printed), [2.5, 97.5])
         said.append(f"{network} {tau:.2f} [{low:.2f}, {high:.2f}]")
-    what = f"Kendall's τ-b of this ranking by {statistics.SHOWN[quantity]} and the published ones"
-    return f"{what}, {len(there)} rows: {', '.join(said)}." if said else f"{what}: too few rows."
+    over = f"{words.count(len(scores.columns), 'row')}, {words.count(len(scores), 'image')}"
+    what = f"Kendall's τ-b of this ranking by {statistics.SHOWN[quantity]} and the published ones ({over})"
+    return f"{what}: {', '.join(said) or 'too few rows'}."

@@ -104,11 +104,14 @@ def identity(record: dict) -> dict[str, str]:
 
 
 def conditions(record: dict) -> dict[str, str]:
-    """What two runs must have in common to be compared image by image: all but method, seed and device."""
-    flat = {
-        k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in ("run.seed", "device")
-    }
-    return flat | {"images": str(record.get("data", {}).get("collection"))}
+    """What two runs must have in common to be compared image by image: all but method, device and, unless the metric
+    draws, seed.
+    """
+    drawn = record.get("cell", {}).get("metric") == "infidelity"
+    free = ("device",) if drawn else ("device", "run.seed")
+    flat = {k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in free}
+    colour = (record.get("confusion") or {}).get("colour")
+    return flat | {"images": str(record.get("data", {}).get("collection")), "confusion colour": str(colour)}
 
 
 def device(record: dict) -> str | None:

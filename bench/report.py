@@ -196,7 +196,11 @@ def _panel(config: Config, runs: dict[str, dict], found: dict[tuple[str, str], d
             panel.missing.append(f"everything on {model}")
             continue
         data = experiments.composed(config, experiments.cells(plan)[0]).cfg.data
-        source, ids = open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)
+        try:
+            source, ids = open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)
+        except UserError as error:  # the tables need no photographs
+            panel.missing.append(f"everything on {model} ({error})")
+            continue
         if isinstance(plan.panel, int):
             shown = ids[: plan.panel]
         else:

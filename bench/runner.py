@@ -51,6 +51,7 @@ def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[
     """One row per image for each metric. Batches are padded: every pass has the same shape, whoever is in it."""
     unread = [{"image_id": failure.id, "status": "failed", "error": failure.error} for failure in batch.failures]
     cell.unmapped |= {failure.id: failure.error for failure in batch.failures}
+    save(cell, dict.fromkeys(failure.id for failure in batch.failures))
     if not batch.ids:
         return {metric: unread for metric in metrics}
     x = cell.compute.place(batch.x)
@@ -58,7 +59,7 @@ def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[
     seen, target = look(cell, batch, x)
     maps, facts = explain(cell, x, target, ids, n=len(batch.ids))
     cell.unmapped |= {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
-    save(cell, {image: maps[i] for i, image in enumerate(batch.ids) if facts[i]["status"] == "ok"})
+    save(cell, {image: maps[i] if facts[i]["status"] == "ok" else None for i, image in enumerate(batch.ids)})
     mask = batch.masks if batch.masks is None else batch.masks.to(x.device)
     trial = Trial(cell.network, x, target, maps, ids=ids, seed=cell.seed, colour=cell.colour_tensor, mask=mask)
 

@@ -86,10 +86,14 @@ def listed(overrides: list[str], key: str, default: tuple[str, ...]) -> tuple[tu
 
 
 def batches(cell: Cell) -> Iterator[Batch]:
-    """The cell's images where and how its network wants them; those that cannot be read are said and left out."""
+    """The cell's images where and how its network wants them. UserError: one that cannot be read; rows would remember
+    it, a figure cannot.
+    """
     for batch in stream(cell.source, cell.ids, cell.compute.batch_size, cell.compute.workers_for(len(cell.ids))):
         for failure in batch.failures:
-            print(f"left out: {failure.error}", file=sys.stderr)
+            raise UserError(
+                f"{failure.error}. The figure is of all images that were asked for: mend it, or name others."
+            )
         if batch.ids:
             yield replace(batch, x=cell.compute.place(batch.x))
 

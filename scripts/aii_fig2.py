@@ -58,10 +58,10 @@ def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digit
     source, found = digits.Pictures(pictures, "digit"), {}
     for kind, network in networks.items():
         weights, found[kind] = network.digest(), []
+        settings, placed = prepare(load(rest).cfg.compute, network)
         for name in chosen:
             config = load([*rest, f"method={name}"])
             config = Config(config.cfg, {"data": "digits", "model": f"digits-{kind}", "method": name}, config.overrides)
-            settings, placed = prepare(config.cfg.compute, network)
             method = build(config.cfg.method, "method")
             bind(method, source, config.cfg.run.seed)
             found[kind].append(

@@ -82,7 +82,12 @@ def readings(model: nn.Module, x: Images, target: Targets, rng: Rng, *, names: t
     with torch.no_grad():
         classes = model(x).shape[1]
     known = paths(x, target, rng, classes)
-    return torch.stack([walk(model, x, target, known[name], rng, steps) for name in names], dim=1)
+    return torch.stack([walk(model, x, target, known[name], of_path(rng, name), steps) for name in names], dim=1)
+
+
+def of_path(rng: Rng, name: str) -> Rng:
+    """A stream of its own, so that no path depends on which others are walked."""
+    return Rng(rng.seed, f"la_fig2 {name}", rng.ids, rng.keys.device)
 
 
 def walk(model: nn.Module, x: Images, target: Targets, path: Walk, rng: Rng, steps: int) -> Tensor:
@@ -103,7 +108,8 @@ def walk(model: nn.Module, x: Images, target: Targets, path: Walk, rng: Rng, ste
 
 def of_logits(logits: Tensor, target: Targets) -> list[PerImage]:
     p = logits.softmax(dim=1)
-    return [at(p, target), (logits.argmax(dim=1) != target).double(), p.amax(dim=1), logits.logsumexp(dim=1)]
+    lost = (logits.argmax(dim=1) != target).double()
+    return [at(p, target), lost + 0 * p.sum(dim=1), p.amax(dim=1), logits.logsumexp(dim=1)]  # NaN stays NaN
 
 
 def out_of_distribution(scores: np.ndarray) -> np.ndarray:
@@ -112,7 +118,10 @@ def out_of_distribution(scores: np.ndarray) -> np.ndarray:
     The quantile is the highest clean score that at most 5 % of the clean ones are below, the lowest one for n < 21; so
     at most 5 % of the images begin out of distribution. The interval takes it as known.
     """
-    return (scores < np.quantile(scores[:, 0, 0], QUANTILE, method="lower")).astype(float)
+    clean = scores[:, 0, 0]
+    known = clean[~np.isnan(clean)]
+    limit = np.quantile(known, QUANTILE, method="lower") if len(known) else np.nan
+    return np.where(np.isnan(scores), np.nan, scores < limit)
 
 
 def measured(cell: Cell, names: tuple[str, ...]) -> dict[str, np.ndarray]:

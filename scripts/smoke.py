@@ -16,6 +16,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
@@ -75,6 +76,9 @@ def call(command: list[str]) -> int:
             runpy.run_path(command[0], run_name="__main__")
     except SystemExit as end:
         code = end.code
+    except Exception:  # the other targets are still to be tried
+        traceback.print_exc()
+        code = 1
     finally:
         sys.argv = was
     return code if isinstance(code, int) else int(code is not None)

@@ -57,13 +57,22 @@ def test_rows_stand_by_rank_and_controls_have_none():
 def test_tau_is_one_where_the_order_is_the_papers():
     numbers, rows = table("tiny")
     (line,) = ranking.beside(numbers, rows, "la", 1, PRINTED, 0.7, 100)["d", "tiny", "unified", "all"][0].lines
-    assert "3 rows" in line
+    assert "(3 rows, 3 images)" in line
     assert "resnet50 1.00 [1.00, 1.00]" in line
 
 
 def test_a_network_of_the_paper_needs_no_such_table():
     numbers, rows = table("resnet50")
     assert ranking.beside(numbers, rows, "la", 1, PRINTED, 0.7, 100) == {}
+
+
+def test_ranks_are_over_the_images_that_all_rows_share():
+    numbers, rows = table("tiny")
+    rows = rows[~((rows["method"] == "ours") & (rows["image_id"] == "0"))]
+    rows.loc[(rows["method"] == "la") & (rows["image_id"] == "0"), "insertion"] = -9.0  # would put la last
+    insertion = ranking.beside(numbers, rows, "la", 1, PRINTED, 0.7, 100)["d", "tiny", "unified", "all"][0]
+    assert insertion.rows[0][0].text == "la"
+    assert "(3 rows, 2 images)" in insertion.lines[0]
 
 
 def test_networks_whose_values_cannot_be_right_are_left_out():
