@@ -146,6 +146,7 @@ def test_a_cell_is_its_row_on_its_network():
     assert list(config.cfg.metric) == ["insertion_deletion"]
     assert cell("experiment.cell=7", "data=synthetic").cfg.data.sample is None  # only a large source is sampled
     assert cell("experiment.cell=7", "data.sample=5").cfg.data.sample == 5
+    assert cell("experiment.cell=7", "data.ids=[a,b]").cfg.data.sample is None  # named images are all taken
 
 
 def test_what_the_experiment_chooses_cannot_be_said_twice():

@@ -9,6 +9,7 @@ import yaml
 
 from bench import panels, report, tables
 from bench.config import load
+from bench.data import ImageError
 from bench.errors import UserError
 
 CELL = {"data": "toy", "model": "tiny", "method": "sm", "metric": "unified"}
@@ -55,6 +56,20 @@ def test_what_is_missing_is_named_and_the_rest_is_drawn(tmp_path):
     assert panel.missing == ["sm on tiny (1 of 2 images)", "ig on tiny (2 of 2 images)"]
     assert panel.pages["tiny"][0].maps == {"sm": None, "ig": None}
     assert [file.name for file in panel.draw(tmp_path / "x", "grey")] == ["x.png", "x.pdf"]
+
+
+def test_a_photograph_that_cannot_be_read_costs_no_other(tmp_path):
+    leave(tmp_path, "r1", ["a", "b"], 1.0)
+
+    def load(image_id):
+        if image_id == "a":
+            raise ImageError("a.png: not a picture")
+        return SimpleNamespace(pixels=PHOTO)
+
+    panel = panels.Panel()
+    panel.add("tiny", SimpleNamespace(load=load), ["a", "b"], {"sm": ["r1"]}, tables.load_runs(tmp_path), tmp_path)
+    assert panel.missing == ["a (a.png: not a picture)"]
+    assert [block.title for block in panel.pages["tiny"]] == ["b"]
 
 
 def test_without_a_single_map_there_is_no_picture(tmp_path):

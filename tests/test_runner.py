@@ -288,3 +288,11 @@ def test_a_map_that_lies_there_is_that_of_the_picture_as_it_is(tmp_path):
     complete(small_cell(tmp_path / "r", *choice, "metric=[unified,kl]"))  # another metric takes no map away
     after = {file.stem: np.load(file) for file in (tmp_path / "r" / "attributions").rglob("*.npy")}
     assert [np.array_equal(before[name], after[name]) for name in sorted(before)] == [True, True, False]
+
+
+def test_a_picture_that_breaks_takes_its_map_along(tmp_path):
+    choice = ["method=sm", *pictures(tmp_path / "pictures")[1:], "run.save_attributions=true"]
+    complete(small_cell(tmp_path / "r", *choice))
+    (tmp_path / "pictures" / "2.png").write_text("no picture")
+    complete(small_cell(tmp_path / "r", *choice))
+    assert {file.stem for file in (tmp_path / "r" / "attributions").rglob("*.npy")} == {"0", "1"}

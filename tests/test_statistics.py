@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from bench import statistics
+from bench.records import conditions
 
 RANDOM = np.random.default_rng(3)
 SAMPLES = {
@@ -111,6 +112,14 @@ def test_rows_under_other_conditions_are_neither_marked_nor_tested(other):
     standing, lines = column(scores, records={"a": of(), "b": of(seed=3), "apart": of(**other)})
     assert standing == {"a": "", "b": "best", "apart": ""}
     assert f"a, b | apart; they differ in {'run.target' if 'target' in other else 'compute.precision'}" in lines
+
+
+def test_the_confusion_colour_is_a_condition_and_the_seed_where_the_metric_draws():
+    grey, red = ({"confusion": {"colour": colour}} for colour in ([0.5] * 3, [1, 0, 0]))
+    assert conditions(of() | grey) != conditions(of() | red)
+    infidelity = {"cell": {"metric": "infidelity"}}
+    assert conditions(of(seed=1) | infidelity) != conditions(of(seed=2) | infidelity)
+    assert conditions(of(seed=1)) == conditions(of(seed=2))
 
 
 def test_rows_without_a_common_image_are_neither_marked_nor_tested():
