@@ -1,6 +1,5 @@
 """Runs the method on a batch, times it, counts its passes and checks what it returned."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from bench.cell import Cell
 from bench.rng import Rng
 from bench.timing import Clock
 from bench.types import Images, Targets
+from bench.whole import whole
 from methods.notes import listening
 
 
@@ -52,11 +52,8 @@ def save(cell: Cell, maps: dict[str, Tensor | None]) -> None:
             continue
         if not (cell.save_attributions or file.exists()):
             continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        hidden = file.with_name(f".{file.name}.{os.getpid()}")
-        with hidden.open("wb") as stream:
+        with whole(file) as path, path.open("wb") as stream:
             np.save(stream, values.float().cpu().contiguous().numpy())
-        os.replace(hidden, file)
 
 
 def unsaved(cell: Cell, image: str) -> bool:

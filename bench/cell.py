@@ -5,7 +5,6 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from bench.models import Network
 from bench.records import PLACES
 from bench.rng import Rng
 from bench.rows import Rows
+from bench.whole import whole
 from metrics import confusion
 
 RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
@@ -265,7 +265,5 @@ def _git() -> dict:
 
 
 def _write_yaml(file: Path, content: dict) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    hidden = file.with_name(f".{file.name}.{os.getpid()}")
-    hidden.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-    os.replace(hidden, file)
+    with whole(file) as path:
+        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

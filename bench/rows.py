@@ -6,7 +6,6 @@ is still the one it was made from.
 """
 
 import json
-import os
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from bench.whole import whole
 
 SCHEMA = pa.schema(
     [
@@ -104,7 +105,5 @@ class Rows:
 
     @staticmethod
     def _write(file: Path, table: pa.Table) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        hidden = file.with_name(f".{file.name}.{os.getpid()}")
-        pq.write_table(table, hidden)
-        os.replace(hidden, file)
+        with whole(file) as path:
+            pq.write_table(table, path)
