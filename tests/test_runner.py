@@ -199,7 +199,7 @@ def test_the_record_of_a_fair_score_says_which_colour(tmp_path):
 def test_readers_never_see_half_a_file(tmp_path, monkeypatch):
     cell = small_cell(tmp_path, *FAST, "data.limit=4")
     complete(cell, batches=1)
-    monkeypatch.setattr("bench.rows.os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("bench.whole.os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         complete(small_cell(tmp_path, *FAST, "data.limit=4"))
     assert len(pd.read_parquet(tmp_path / "rows")) == 2
