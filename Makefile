@@ -98,7 +98,7 @@ SMALL = model.size=32 data.limit=2 compute.batch_size=2 'metric=[$(METRICS)]' pa
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
 TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0"
 
-smoke: $(VENV)/digits ## every method, metric, table and figure once, on the tiny network, in three minutes
+smoke: $(VENV)/digits ## every method, metric, table and figure once, on the tiny network, in some four minutes
 	rm -rf $(SMOKE)
 	$(PY) -m bench.run -m 'method=glob(*,exclude=precomputed)' run.save_attributions=true $(SMALL)
 	test ! -e conf/method/precomputed.yaml || \
