@@ -8,7 +8,8 @@ RESULTS ?= results
 PY := $(VENV)/bin/python
 
 comma := ,
-LIST = [$(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))]
+COMMAS = $(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))
+LIST = [$(call COMMAS,$(1))]
 OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METHODS),'experiment.methods=$(call LIST,$(METHODS))') \
 	$(if $(DATA),data=$(DATA)) $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) \
 	$(if $(DEVICE),compute.device=$(DEVICE)) 'paths.results="$(RESULTS)"' $(ARGS)
@@ -58,7 +59,7 @@ test: $(VENV)/dev ## all tests
 	$(PY) -m pytest --numprocesses=auto
 
 sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
-	$(PY) -m bench.sanity -m method=$(or $(subst $(eval ) ,$(comma),$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
+	$(PY) -m bench.sanity -m method=$(or $(call COMMAS,$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
 
 contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
 	$(PY) scripts/contradictions.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
@@ -79,7 +80,7 @@ lite0: $(VENV)/demo ## the designs of LA's Table 1 and AII's Tables 1 to 3 on Ef
 	  $(PY) -m bench.report 'paths.results="$(RESULTS)"' && exit $$status
 
 # Figures that are computed in one go. Their networks and methods are lists, as in a sweep.
-WHAT = $(if $(MODELS),model=$(subst $(eval ) ,$(comma),$(strip $(MODELS)))) $(if $(METHODS),method=$(subst $(eval ) ,$(comma),$(strip $(METHODS)))) \
+WHAT = $(if $(MODELS),model=$(call COMMAS,$(MODELS))) $(if $(METHODS),method=$(call COMMAS,$(METHODS))) \
 	$(if $(DATA),data=$(DATA)) $(SETTINGS)
 
 la-fig2: $(VENV)/demo ## LA, Figure 2: confidence and OOD share of attacked images, step by step
@@ -92,7 +93,7 @@ aii-fig2: $(VENV)/digits ## AII, Figure 2: extra information, a patch that decid
 	$(PY) scripts/aii_fig2.py $(WHAT)
 
 SMOKE = $(RESULTS)/smoke
-METRICS := $(subst $(eval ) ,$(comma),$(basename $(notdir $(wildcard conf/metric/*.yaml))))
+METRICS := $(call COMMAS,$(basename $(notdir $(wildcard conf/metric/*.yaml))))
 SMALL = model.size=32 data.limit=2 compute.batch_size=2 'metric=[$(METRICS)]' paths.results=$(SMOKE)
 
 THIS := $(MAKE) # under a name that does not make `make -n` run the line

@@ -10,6 +10,7 @@ import pandas as pd
 from bench import records
 from bench.plots import Line
 from bench.tables import PARTITIONS
+from bench.words import number
 
 VARIED = ("method.", "metric.", "model.", "run.", "compute.")  # a device or other weights are no setting
 Settings = dict[str, str]
@@ -48,7 +49,7 @@ def find(numbers: pd.DataFrame, runs: Mapping[str, dict]) -> list[Ablation]:
             series = _series(settings, key)
             if series:
                 values = sorted({settings[i][key] for ids in series.values() for i in ids}, key=_order)
-                names = tuple(values) if any(_number(value) is None for value in values) else ()
+                names = tuple(values) if any(number(value) is None for value in values) else ()
                 lines = {
                     quantity: [_line(name, {i: settings[i][key] for i in ids}, names, measured)
                                for name, ids in series.items()]
@@ -80,7 +81,7 @@ def _series(settings: dict[str, Settings], key: str) -> dict[str, list[str]]:
 
 def _line(name: str, values: dict[str, str], names: tuple[str, ...], measured: pd.DataFrame) -> Line:
     measured = measured.set_index("run_id")
-    place = {i: names.index(value) if names else _number(value) for i, value in values.items()}
+    place = {i: names.index(value) if names else number(value) for i, value in values.items()}
     ids = [i for i in sorted(place, key=place.get) if i in measured.index]
     columns = (measured.loc[ids, column].to_numpy(dtype=float) for column in ("mean", "ci_low", "ci_high"))
     return Line(name, np.array([place[i] for i in ids], dtype=float), *columns)
@@ -90,13 +91,6 @@ def _settings(record: dict) -> Settings:
     return records.identity(record)
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _order(text: str) -> tuple[bool, float, str]:
-    number = _number(text)
-    return number is None, number or 0.0, text
+    value = number(text)
+    return value is None, value or 0.0, text

@@ -1,5 +1,6 @@
 """Composes a configuration outside `bench.run`: for reports, tests and notebooks."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def load(overrides: list[str]) -> Config:
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(str(error)) from error
     return Config(cfg, chosen(cfg, cfg.hydra.runtime.choices), list(overrides))
+
+
+def elsewhere(overrides: list[str]) -> str:
+    """The command line without what holds on this machine only."""
+    return shlex.join(override for override in overrides if not override.startswith(("paths.", "data.root", "hydra")))
 
 
 def flag(cfg: DictConfig, key: str) -> bool:

@@ -68,6 +68,16 @@ def of_all(cells: Iterable[object]) -> set[int]:
     return set.intersection(*touched) if touched else set()
 
 
+def of_any(cells: Iterable[object]) -> list[int]:
+    """What touches one of a table's cells or more."""
+    return sorted({number for text in cells for number in numbers(text)})
+
+
+def marks(text: object, everywhere: set[int]) -> tuple[int, ...]:
+    """What stands at one cell: what touches it, but for what touches them all."""
+    return tuple(number for number in numbers(text) if number not in everywhere)
+
+
 def href(number: int, folder: Path) -> str | None:
     """Where the entry is, seen from this folder; None from outside of the repository, where it has no fixed place."""
     if not folder.resolve().is_relative_to(ROOT):

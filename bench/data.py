@@ -58,6 +58,11 @@ class Batch:
     masks: Tensor | None  # bool [width, H, W], or None: the source has none
     failures: list[Failure]
 
+    @property
+    def places(self) -> list[str]:
+        """The id of the image at each of the `width` places."""
+        return self.ids + self.ids[-1:] * (len(self.x) - len(self.ids))
+
 
 class Source(Protocol):
     ids: list[str]  # every image, each once, in natural order (9 before 10); safe as file names

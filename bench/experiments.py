@@ -81,6 +81,11 @@ def rows(plan: Mapping) -> list[Row]:
     return found
 
 
+def printed(plan: Mapping) -> dict[str, Mapping[str, str] | None]:
+    """{row: the printed one that it stands beside, or None}."""
+    return {row.label: row.published for row in rows(plan)}
+
+
 def _row(spec: dict, renamed: Mapping[str, str], claimed: set[str]) -> Row:
     if strange := set(spec) - KEYS:
         raise UserError(

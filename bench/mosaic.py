@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from bench.plots import save
+
 INCHES = 1.15  # side of a picture
 LETTERS = 19  # of the caption, an inch
 DPI = 170
@@ -29,7 +31,6 @@ def write(stem: Path, rows: list[list[Tile]], caption: str) -> list[Path]:
     """<stem>.png and <stem>.pdf. All rows are equally long."""
     width = INCHES * len(rows[0]) + 0.2
     text = textwrap.fill(caption, int(width * LETTERS))
-    stem.parent.mkdir(parents=True, exist_ok=True)
     with rc_context({"pdf.fonttype": 42}):
         height = 1.17 * INCHES * len(rows) + 0.13 * (text.count("\n") + 2)
         figure = Figure((width, height), dpi=DPI, layout="constrained")
@@ -38,10 +39,7 @@ def write(stem: Path, rows: list[list[Tile]], caption: str) -> list[Path]:
         for place, tile in zip(axes.flat, (tile for row in rows for tile in row), strict=True):
             _tile(place, tile)
         figure.supxlabel(text, fontsize=6.5, x=0.01, ha="left")
-        files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]
-        figure.savefig(files[0], pil_kwargs={"optimize": True})
-        figure.savefig(files[1], metadata={"CreationDate": None})
-    return files
+        return save(figure, stem)
 
 
 def _tile(axes: Axes, tile: Tile) -> None:

@@ -70,7 +70,6 @@ def mean_curve(name: str, curves: np.ndarray) -> Line:
 
 def write(stem: Path, panels: list[Panel], styles: dict[str, int]) -> list[Path]:
     """<stem>.png and <stem>.pdf: the panels side by side above one legend. styles: {line's name: its index}."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     shown = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
     fit = max(1, int(PANEL[0] * len(panels) / (0.5 + 0.075 * max(map(len, shown)))))  # legend's names in a row
     rows = -(-len(shown) // fit)
@@ -89,9 +88,15 @@ def write(stem: Path, panels: list[Panel], styles: dict[str, int]) -> list[Path]
             fontsize=8,
             frameon=False,
         )
-        files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]  # a name may hold a dot
-        figure.savefig(files[0], pil_kwargs={"optimize": True})
-        figure.savefig(files[1], metadata={"CreationDate": None})
+        return save(figure, stem)
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """<stem>.png and <stem>.pdf; the same picture, the same files."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]  # a name may hold a dot
+    figure.savefig(files[0], pil_kwargs={"optimize": True})
+    figure.savefig(files[1], metadata={"CreationDate": None})
     return files
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench import published, statistics, tables, words
-from bench.render import NOTHING, TITLES, Cell, Grid, title
+from bench.render import NOTHING, TITLES, Cell, Grid, estimate, title
 
 Key = tuple[str, str, str, str]  # data, model, metric, confidence
 
@@ -54,10 +54,10 @@ def _rows(scores: pd.DataFrame, there: pd.DataFrame, draws: int) -> list[list[Ce
     both = _ranked(scores, there)
     here = {row: str(rank) for rank, row in enumerate(both, 1)}
     ranks = there.loc[both].rank(ascending=False, method="min")
-    half = pd.Series(np.diff(tables.interval(scores.to_numpy(), draws), axis=0)[0] / 2, index=scores.columns)
+    interval = pd.DataFrame(tables.interval(scores.to_numpy(), draws), columns=scores.columns)
     lines = []
     for row, mean in scores.mean().sort_values(ascending=False).items():
-        value = f"{mean:.4f}" + ("" if np.isnan(half[row]) else f" ± {half[row]:.4f}")
+        value = estimate(mean, *interval[row])
         others = [_entry(there.at[row, n], ranks.at[row, n]) if row in here else NOTHING for n in there]
         lines.append([Cell(text) for text in (row, value, here.get(row, NOTHING), *others)])
     return lines

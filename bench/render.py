@@ -56,8 +56,13 @@ def grids(numbers: pd.DataFrame, labels: dict[str, str], threshold: float, foote
 
 def title(data: str, model: str, metric: str, confidence: str, threshold: float) -> str:
     """Of one table."""
+    return f"{model} · {metric} · {split(confidence, threshold)} · {data}"
+
+
+def split(confidence: str, threshold: float) -> str:
+    """Of which images a table is."""
     words = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
-    return f"{model} · {metric} · {words[confidence]} · {data}"
+    return words[confidence]
 
 
 def markdown(grid: Grid) -> str:
@@ -155,15 +160,13 @@ def _grid(
         for quantity, cell in zip(shown, cells.to_dict("records"), strict=True):
             row.append(Cell(_measured(cell), bold=cell["standing"] == "best", dagger=cell["standing"] == "level"))
             if printed[quantity]:
-                marks = [n for n in contradictions.numbers(cell["contradictions"]) if n not in everywhere]
                 row += [
-                    Cell(_text(cell["published"]), marks=tuple(marks)),
+                    Cell(_text(cell["published"]), marks=contradictions.marks(cell["contradictions"], everywhere)),
                     Cell(_number(cell["difference"], "+")),
                     Cell(cell["verdict"]),
                 ]
         rows.append([*row, Cell(count(cells.iloc[0]))])
-    touching = sorted({number for text in part["contradictions"] for number in contradictions.numbers(text)})
-    return Grid(metric, title, [*header, "n"], rows, lines, touching)
+    return Grid(metric, title, [*header, "n"], rows, lines, contradictions.of_any(part["contradictions"]))
 
 
 def _bracketed(numbers: Iterable[int]) -> str:
@@ -174,16 +177,21 @@ def _measured(line: dict) -> str:
     """mean ± half the interval."""
     if pd.isna(line["run_id"]):
         return "not run"
-    half = (line["ci_high"] - line["ci_low"]) / 2
-    return _number(line["mean"]) + ("" if pd.isna(half) else f" ± {half:.4f}")
+    return estimate(line["mean"], line["ci_low"], line["ci_high"])
+
+
+def estimate(mean: float, low: float, high: float, digits: int = 4) -> str:
+    """mean ± half its interval, if it has one."""
+    half = (high - low) / 2
+    return _number(mean, digits=digits) + ("" if pd.isna(mean) or pd.isna(half) else f" ± {half:.{digits}f}")
 
 
 def count(line: pd.Series) -> str:
     return f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else "")
 
 
-def _number(value: float, sign: str = "-") -> str:
-    return NOTHING if pd.isna(value) else f"{round(value, 4) + 0.0:{sign}.4f}"  # + 0.0: no negative zero
+def _number(value: float, sign: str = "-", digits: int = 4) -> str:
+    return NOTHING if pd.isna(value) else f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no negative zero
 
 
 def _text(value: str | None) -> str:

@@ -33,7 +33,7 @@ from bench import (
     variation,
     words,
 )
-from bench.config import Config, load
+from bench.config import Config, elsewhere, load
 from bench.data import open_source
 from bench.errors import UserError
 from bench.preprocessing import Preprocessing
@@ -102,14 +102,13 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     if rows.empty:
         raise UserError(f"No rows in {results / 'rows'}. Make some: python -m bench.run {shlex.join(overrides)}")
     report = of_experiment(cfg, overrides, rows, runs) if experiment else of_everything(cfg, rows, runs)
-    command = f"python -m bench.report {_elsewhere(overrides)}".rstrip()
+    command = f"python -m bench.report {elsewhere(overrides)}".rstrip()
     report.threshold = cfg.report.threshold
     report.numbers, report.footers = statistics.compare(
         report.numbers, rows, runs, report.threshold, cfg.report.bootstrap, report.labels
     )
     if experiment and experiment.get("table") is not None:
-        printed = {row.label: row.published for row in experiments.rows(experiment)}
-        source = (experiment.paper, experiment.table, printed)
+        source = (experiment.paper, experiment.table, experiments.printed(experiment))
         ranks = ranking.beside(report.numbers, rows, *source, report.threshold, cfg.report.bootstrap)
         report.ranks = [grid for grids in ranks.values() for grid in grids]
         for key, grids in ranks.items():
@@ -155,7 +154,7 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
             cells.append(names | {"run_id": run_id, "row": cell.row.label, "overrides": cell.overrides})
     numbers = _numbers(cfg, cells, rows, plan.get("quantities")).assign(experiment=plan.name)
     numbers = numbers[(numbers["quantity"] != "fps") | (numbers["confidence"] == "all")]  # speed has no split
-    printed = {row.label: row.published for row in experiments.rows(plan)}
+    printed = experiments.printed(plan)
     if plan.get("table") is None:
         numbers = _unpublished(numbers)
     else:
@@ -213,7 +212,7 @@ def _absent(panel: panels.Panel, overrides: list[str]) -> list[str]:
     """Which maps the picture lacks, and how to make them."""
     if not panel.missing:
         return []
-    command = f"python -m bench.run {_elsewhere(overrides)}"
+    command = f"python -m bench.run {elsewhere(overrides)}"
     return [f"The picture lacks the maps of {', '.join(panel.missing)}. To make them: `{command}`"]
 
 
@@ -278,18 +277,13 @@ def _impossible(plan: DictConfig) -> list[str]:
     ]
 
 
-def _elsewhere(overrides: list[str]) -> str:
-    """The command line without what holds on this machine only."""
-    return shlex.join(override for override in overrides if not override.startswith(("paths.", "data.root", "hydra")))
-
-
 def _missing(numbers: pd.DataFrame, overrides: list[str]) -> list[str]:
     """How to run the cells that have no rows."""
     cells = numbers.drop_duplicates([*tables.PARTITIONS, "row"])
     gone = cells[cells["run_id"].isna()]
     if gone.empty:
         return []
-    command = f"python -m bench.run {_elsewhere(overrides)}"
+    command = f"python -m bench.run {elsewhere(overrides)}"
     return [f"Not run under these settings: {len(gone)} of {words.count(len(cells), 'cell')}. To run them: `{command}`"]
 
 

@@ -55,7 +55,7 @@ def judge(cell: Cell, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[
     if not batch.ids:
         return {metric: unread for metric in metrics}
     x = cell.compute.place(batch.x)
-    ids = batch.ids + batch.ids[-1:] * (len(x) - len(batch.ids))
+    ids = batch.places
     seen, target = look(cell, batch, x)
     maps, facts = explain(cell, x, target, ids, n=len(batch.ids))
     cell.unmapped |= {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}

@@ -79,8 +79,7 @@ def compare(cell: Cell) -> Iterator[dict]:
     targets = [cell.network(x).argmax(dim=1) for x in images]
 
     def maps(network: Network, k: int) -> Images:
-        ids = batches[k].ids + batches[k].ids[-1:] * (len(images[k]) - len(batches[k].ids))
-        rng = Rng(cell.seed, cell.method_name, ids, images[k].device)
+        rng = Rng(cell.seed, cell.method_name, batches[k].places, images[k].device)
         return cell.method(network, images[k], targets[k], rng).detach().abs()
 
     trained = [maps(cell.network, k) for k in range(len(batches))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from bench import contradictions, tables
-from bench.render import ARROWS, NOTHING, TITLES, title
+from bench.render import ARROWS, NOTHING, TITLES, estimate, split, title
 
 VERDICTS = {"reproduced": "✓", "close": "≈", "off": "✗", "not run": "○", "not readable": "?", "impossible": "⊘"}
 
@@ -58,12 +58,11 @@ def tabs(
 
     labels: {run_id: what tells it from another run of the same cell}. footers: {a table's full title: lines below it}.
     """
-    titles = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
     found, everywhere = [], contradictions.of_all(numbers["contradictions"])
     for confidence in tables.CONFIDENCES:
         part = numbers[numbers["confidence"] == confidence]
         if len(part) and (confidence == "all" or part[["mean", "published"]].notna().any(axis=None)):
-            tab = Tab(confidence, titles[confidence])
+            tab = Tab(confidence, split(confidence, threshold))
             for (metric, data, model), cells in part.groupby(["metric", "data", "model"], sort=False):
                 below = (footers or {}).get(title(data, model, metric, confidence, threshold), [])
                 tab.sheets.append(_sheet(cells, metric, f"{model} · {metric} · {data}", labels, below, everywhere))
@@ -101,8 +100,7 @@ def _sheet(
             ]
         failed = f" + {first['failed']} failed" if first["failed"] else ""
         rows.append([*row, Entry(f"{first['n']}{failed}", first["n"])])
-    touching = sorted({number for text in part["contradictions"] for number in contradictions.numbers(text)})
-    return Sheet(title, groups, [*columns, Column("n")], rows, below, touching)
+    return Sheet(title, groups, [*columns, Column("n")], rows, below, contradictions.of_any(part["contradictions"]))
 
 
 def _said(cells: pd.DataFrame) -> bool:
@@ -113,15 +111,14 @@ def _measured(line: dict) -> Entry:
     """mean ± half the interval; a dagger: not told from the best."""
     if pd.isna(line["run_id"]):
         return Entry("not run")
-    half = (line["ci_high"] - line["ci_low"]) / 2
-    text = _number(line["mean"]) + ("" if pd.isna(half) else f" ± {half:.4f}")
+    text = estimate(line["mean"], line["ci_low"], line["ci_high"]).replace("-", "−")
     level = " †" if line["standing"] == "level" else ""
     return Entry(text + level, _value(line["mean"]), bold=line["standing"] == "best")
 
 
 def _published(line: dict, everywhere: set[int]) -> Entry:
     digits = line["published"]
-    marks = tuple(n for n in contradictions.numbers(line["contradictions"]) if n not in everywhere)
+    marks = contradictions.marks(line["contradictions"], everywhere)
     if pd.isna(digits) or digits == "":
         return Entry(NOTHING, marks=marks)
     return Entry(str(digits).replace("-", "−"), float(digits), marks=marks)

@@ -4,7 +4,6 @@ A study takes what `bench.run` takes. `model=a,b` and `method=c,d` are lists, as
 <results>/report/NAME.md, .csv, .tex, .png and .pdf.
 """
 
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,12 +16,10 @@ from omegaconf import DictConfig
 import bench
 from bench import render, tables
 from bench.cell import Cell, bind, build, open_cell
-from bench.config import load
+from bench.config import elsewhere, load
 from bench.data import Batch, stream
 from bench.errors import UserError
 from bench.forecast import duration, forecast
-
-PLACES = ("paths.results", "data.root")  # of this machine; other values give the same numbers
 
 
 @dataclass
@@ -91,9 +88,7 @@ def batches(cell: Cell) -> Iterator[Batch]:
     """
     for batch in stream(cell.source, cell.ids, cell.compute.batch_size, cell.compute.workers_for(len(cell.ids))):
         for failure in batch.failures:
-            raise UserError(
-                f"{failure.error}. The figure is of all images that were asked for: mend it, or name others."
-            )
+            raise UserError(f"{failure.error}. Every image that was asked for counts here: mend it, or name others.")
         if batch.ids:
             yield replace(batch, x=cell.compute.place(batch.x))
 
@@ -122,17 +117,14 @@ def average(values: np.ndarray, draws: int) -> dict[str, float]:
 
 def shown(numbers: dict) -> render.Cell:
     """mean ± half of its interval."""
-    half = (numbers["ci_high"] - numbers["ci_low"]) / 2
-    if np.isnan(numbers["mean"]):
-        return render.Cell(render.NOTHING)
-    return render.Cell(f"{round(numbers['mean'], 3) + 0.0:.3f}" + ("" if np.isnan(half) else f" ± {half:.3f}"))
+    return render.Cell(render.estimate(numbers["mean"], numbers["ci_low"], numbers["ci_high"], digits=3))
 
 
 def facts(opened: list[Cell], images: str, script: str, overrides: list[str]) -> list[str]:
     """Where the numbers come from, and how to have them again.  images: how many of what."""
     first, cfg = opened[0], opened[0].config.cfg
     weights = ", ".join(f"{cell.config.names['model']} {cell.weights[:8]}" for cell in opened)
-    said = shlex.join(override for override in overrides if override.split("=")[0] not in PLACES)
+    said = elsewhere(overrides)
     return [
         f"Data: {images}.",
         f"Settings: precision {cfg.compute.precision}, seed {cfg.run.seed}, target {cfg.run.target}, device "

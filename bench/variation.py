@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import plots
 from bench.experiments import Row
+from bench.words import number
 
 PUBLISHED = "published"
 
@@ -39,7 +40,7 @@ def panels(numbers: pd.DataFrame, rows: list[Row], figure: bool) -> list[plots.P
         for param in dict.fromkeys(point.param for point in points):
             group = [point for point in points if point.param == param and point.row in set(part["row"])]
             if len(group) > 1:
-                ticks = () if all(_is_number(point.x) for point in group) else tuple(point.x for point in group)
+                ticks = () if all(number(point.x) is not None for point in group) else tuple(point.x for point in group)
                 title = f"{model} · {metric}" if several else model
                 axis = param.split(";")[-1]
                 found.append(plots.Panel(title, axis, metric, _lines(part, group, ticks), marks=True, ticks=ticks))
@@ -85,11 +86,3 @@ def _lines(part: pd.DataFrame, group: list[Point], ticks: tuple[str, ...]) -> li
                 nothing = np.full(len(x), np.nan)
                 lines.append(plots.Line(f"{quantity}, {PUBLISHED}", x, printed, nothing, nothing))
     return lines
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -92,13 +92,12 @@ def measured(kind: str, cells: list[Cell]) -> tuple[pd.DataFrame, list[list[mosa
     """Of one network: a line for each picture and method (id, method, share), and the rows of the figure."""
     lines, tiles = [], {}
     for batch in study.batches(cells[0]):
-        ids = batch.ids + batch.ids[-1:] * (len(batch.x) - len(batch.ids))
         seen, target = look(cells[0], batch, batch.x)
         for i, id in enumerate(batch.ids[: PICTURED - len(tiles)]):
             says = f"{'used' if kind == 'used' else 'not used'}: {seen[i]['prediction']}, p {seen[i]['confidence']:.2f}"
             tiles[id] = [mosaic.Tile(batch.x[i].cpu().numpy().transpose(1, 2, 0), says, (0, 0, PATCH, PATCH))]
         for cell in cells:
-            maps, facts = explain(cell, batch.x, target, ids, n=len(batch.ids))
+            maps, facts = explain(cell, batch.x, target, batch.places, n=len(batch.ids))
             share = on_patch(maps).tolist()
             for i, (id, fact) in enumerate(zip(batch.ids, facts, strict=True)):
                 value = share[i] if fact["status"] == "ok" else float("nan")

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from bench import words
-from bench.cell import Cell, open_cell
+from bench import study, words
+from bench.cell import open_cell
 from bench.config import load
-from bench.data import Batch, stream
+from bench.data import Batch
 from bench.errors import UserError
 
 NETWORKS = ("inception_v3", "resnet50", "vgg16")
@@ -35,7 +35,9 @@ def main() -> None:
         found = []
         for name in NETWORKS:
             cell = open_cell(load(["metric=[unified]", *sys.argv[1:], f"model={name}"]))
-            images, confident, labelled, right = count(cell.network, batches(cell), cell.config.cfg.report.threshold)
+            images, confident, labelled, right = count(
+                cell.network, study.batches(cell), cell.config.cfg.report.threshold
+            )
             accuracy = f"{right / labelled:.1%} of {labelled} labels right" if labelled else "no labels"
             print(
                 f"{name:14} {confident:5} of {words.count(images, 'image')} with confidence ≥ 70 %; {accuracy}",
@@ -45,14 +47,6 @@ def main() -> None:
         print(verdict(tuple(found), images))
     except UserError as error:
         sys.exit(f"error: {error}")
-
-
-def batches(cell: Cell) -> Iterable[Batch]:
-    """The cell's images, where and how its network wants them."""
-    for batch in stream(cell.source, cell.ids, cell.compute.batch_size, cell.compute.workers_for(len(cell.ids))):
-        for failure in batch.failures:
-            raise UserError(f"{failure.error}; the count needs every image.")
-        yield Batch(batch.ids, cell.compute.place(batch.x), batch.labels, None, [])
 
 
 @torch.inference_mode()

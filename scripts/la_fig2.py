@@ -128,9 +128,8 @@ def measured(cell: Cell, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """{quantity: [n, paths, S]} of all images."""
     found = []
     for batch in study.batches(cell):
-        ids = batch.ids + batch.ids[-1:] * (len(batch.x) - len(batch.ids))
         target = look(cell, batch, batch.x)[1]
-        rng = Rng(cell.seed, "la_fig2", ids, batch.x.device)
+        rng = Rng(cell.seed, "la_fig2", batch.places, batch.x.device)
         found.append(cell.method(cell.network, batch.x, target, rng)[: len(batch.ids)].cpu())
     if not found:
         raise UserError("None of the images can be read.")

@@ -12,6 +12,7 @@ import tempfile
 import numpy as np
 from tqdm import tqdm
 
+from bench import study
 from bench.cell import open_cell
 from bench.config import CONF, load
 from bench.data import stream
@@ -29,9 +30,7 @@ def main(arguments: list[str]) -> int:
     if {"--help", "-h"} & set(arguments):
         print(__doc__)
         return 0
-    given = [argument for argument in arguments if argument.startswith("method=")]
-    rest = [argument for argument in arguments if argument not in given]
-    methods = given[-1].partition("=")[2].strip("[]").split(",") if given else every_method()
+    methods, rest = study.listed(arguments, "method", every_method())
     try:
         print(
             "| method | fp32: mean | largest | fp64: mean | largest |\n| --- | ---: | ---: | ---: | ---: |", flush=True
@@ -46,8 +45,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def every_method() -> list[str]:
-    return sorted({path.stem for path in (CONF / "method").glob("*.yaml")} - ELSEWHERE)
+def every_method() -> tuple[str, ...]:
+    return tuple(sorted({path.stem for path in (CONF / "method").glob("*.yaml")} - ELSEWHERE))
 
 
 def differences(overrides: list[str], precision: str) -> np.ndarray:
