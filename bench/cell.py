@@ -23,7 +23,7 @@ from bench.config import ROOT, Config, flag
 from bench.data import Source, open_source
 from bench.errors import UserError
 from bench.models import Network
-from bench.records import PLACES
+from bench.records import PLACES, addressless
 from bench.rng import Rng
 from bench.rows import Rows
 from bench.whole import whole
@@ -60,7 +60,8 @@ class Cell:
     def identity(self, metric: str | None) -> dict:
         """All that can change a number, and nothing else: not where files lie, how many images, what batch size."""
         cfg = {
-            group: OmegaConf.to_container(self.config.cfg[group], resolve=True) for group in ("model", "data", "method")
+            group: addressless(OmegaConf.to_container(self.config.cfg[group], resolve=True))
+            for group in ("model", "data", "method")
         }
         metrics = self.config.cfg.get("metric")
         return {
@@ -70,7 +71,9 @@ class Cell:
             | {"name": self.config.names["data"], "collection": getattr(self.source, "collection", None)},
             "method": {"name": self.method_name, **cfg["method"]}  # the name picks the random streams
             | {f"{name}.digest": value.digest() for name, value in bound(self.method).items()},
-            "metric": {"name": metric, **OmegaConf.to_container(metrics[metric], resolve=True)} if metric else None,
+            "metric": {"name": metric, **addressless(OmegaConf.to_container(metrics[metric], resolve=True))}
+            if metric
+            else None,
             "precision": self.config.cfg.compute.precision,
             "device": self.compute.device.type,
             "seed": self.seed,

@@ -14,6 +14,14 @@ PLACES = {  # other values are the same run all the same
 }
 
 
+def addressless(settings: object) -> object:
+    """Settings by the names of their builders, without where these lie: moved code makes the same numbers."""
+    if isinstance(settings, dict):
+        named = {k: addressless(v) for k, v in settings.items() if k not in ("_target_", "_partial_")}
+        return ({"builder": settings["_target_"].rpartition(".")[2]} if "_target_" in settings else {}) | named
+    return [addressless(item) for item in settings] if isinstance(settings, list) else settings
+
+
 def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:
     """Whether this run is what the configuration would run; device and weights may differ."""
     if record["cell"] != names or str(record["versions"]["protocol"]) != str(PROTOCOL):
@@ -25,7 +33,7 @@ def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:
 
 def _settings(config: dict) -> dict[str, dict]:
     """What of a configuration can change a number."""
-    settings = {group: dict(config.get(group, {})) for group in ("model", "data", "method", "metric")}
+    settings = {group: addressless(config.get(group, {})) for group in ("model", "data", "method", "metric")}
     random = settings["model"].get("weights") == "random"  # whichever file they are in, these are not in any
     for group, keys in PLACES.items():
         settings[group] = {key: value for key, value in settings[group].items() if key not in keys}

@@ -296,3 +296,9 @@ def test_a_picture_that_breaks_takes_its_map_along(tmp_path):
     (tmp_path / "pictures" / "2.png").write_text("no picture")
     complete(small_cell(tmp_path / "r", *choice))
     assert {file.stem for file in (tmp_path / "r" / "attributions").rglob("*.npy")} == {"0", "1"}
+
+
+def test_where_code_lies_is_not_part_of_a_run(tmp_path):
+    cell = small_cell(tmp_path)
+    assert "_target_" not in str(cell.identity("unified"))
+    assert cell.identity("unified")["metric"]["builder"] == "perturbation"
