@@ -62,7 +62,7 @@ sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits 
 	$(PY) -m bench.sanity -m method=$(or $(call COMMAS,$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
 
 contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
-	$(PY) scripts/contradictions.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
+	$(PY) scripts/measure_contradictions.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
 
 identify-images: $(VENV)/demo ## which of the papers' two image sets lies at ROOT=…
 	$(PY) scripts/identify_images.py data=$(or $(DATA),la_release) $(SETTINGS)
@@ -84,13 +84,13 @@ WHAT = $(if $(MODELS),model=$(call COMMAS,$(MODELS))) $(if $(METHODS),method=$(c
 	$(if $(DATA),data=$(DATA)) $(SETTINGS)
 
 la-fig2: $(VENV)/demo ## LA, Figure 2: confidence and OOD share of attacked images, step by step
-	$(PY) scripts/la_fig2.py $(WHAT)
+	$(PY) -m bench.studies.la_fig2 $(WHAT)
 
 aii-fig1: $(VENV)/demo ## AII, Figure 1: two objects in one picture, which of them does a method see?
-	$(PY) scripts/aii_fig1.py $(WHAT)
+	$(PY) -m bench.studies.aii_fig1 $(WHAT)
 
 aii-fig2: $(VENV)/digits ## AII, Figure 2: extra information, a patch that decides and one that does not (own networks and data)
-	$(PY) scripts/aii_fig2.py $(WHAT)
+	$(PY) -m bench.studies.aii_fig2 $(WHAT)
 
 SMOKE = $(RESULTS)/smoke
 METRICS := $(call COMMAS,$(basename $(notdir $(wildcard conf/metric/*.yaml))))

@@ -9,14 +9,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from bench.cell import Cell, open_cell
 from bench.config import CONF, Config, chosen
 from bench.errors import UserError
-from bench.experiments import of_cell
-from bench.forecast import forecast
-from bench.runner import missing, run
-from bench.summary import summary
-from bench.words import count
+from bench.experiments.plan import of_cell
+from bench.running.forecast import forecast
+from bench.running.job import Cell, open_cell
+from bench.running.runner import missing, run
+from bench.running.summary import summary
+from bench.text import count
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

@@ -27,13 +27,13 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench import words
-from bench.cell import Cell, open_cell
+from bench import text as words
 from bench.config import Config, chosen
-from bench.data import stream
 from bench.errors import UserError
-from bench.models import Network
+from bench.images.source import stream
+from bench.networks.network import Network
 from bench.rng import Rng
+from bench.running.job import Cell, open_cell
 from bench.types import Images, PerImage
 
 STAGES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the layers that are scrambled; the first stage is the last layer alone

@@ -18,8 +18,8 @@ from torch import nn
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import probability
-from methods.targeted import targeted_paths
+from methods.parts.gradient import probability
+from methods.parts.targeted import targeted_paths
 
 
 def adversarial_gradient_integration(

@@ -19,7 +19,7 @@ from torch import nn
 
 from bench.rng import Rng
 from bench.types import Images, Logits, Objective, PerImage, Targets
-from methods.targeted import targeted_paths
+from methods.parts.targeted import targeted_paths
 
 
 def intrinsic_information(

@@ -23,9 +23,9 @@ from torch import nn
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.diverse_input import diverse_gradient
-from methods.gradient import probability
-from methods.sign_walk import SENSE, sign_walk
+from methods.parts.diverse_input import diverse_gradient
+from methods.parts.gradient import probability
+from methods.parts.sign_walk import SENSE, sign_walk
 
 
 def attack_attribution(

@@ -21,12 +21,12 @@ Cost: 50 forward and backward passes to x* (`big_boundary`: T and 1 forward pass
 import torch
 from torch import Tensor, nn
 
+from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import at, gradients, log_probability, per_image
-from methods.integral import straight_line
-from methods.notes import note
-from methods.paths import Journey, Slots, follow
+from methods.parts.gradient import at, gradients, log_probability, per_image
+from methods.parts.integral import straight_line
+from methods.parts.paths import Journey, Slots, follow
 
 
 def boundary_integrated_gradients(

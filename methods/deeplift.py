@@ -29,11 +29,11 @@ Cost: 2 forward, 2 backward passes: image and baseline in one batch of twice the
 import torch
 from torch import nn
 
+from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import at
-from methods.notes import note
-from methods.rescale import RescaleEverywhere, rescale_as_released, softmax_of_captum
+from methods.parts.gradient import at
+from methods.parts.rescale import RescaleEverywhere, rescale_as_released, softmax_of_captum
 
 RULES = {
     "all": (lambda model: RescaleEverywhere(), torch.softmax),

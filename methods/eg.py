@@ -20,7 +20,7 @@ from torch import nn
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import input_gradient, per_image, probability
+from methods.parts.gradient import input_gradient, per_image, probability
 
 
 def expected_gradients(

@@ -14,7 +14,7 @@ from torch import nn
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import input_gradient, probability
+from methods.parts.gradient import input_gradient, probability
 
 
 def fast_integrated_gradients(model: nn.Module, x: Images, target: Targets, rng: Rng, *, sign: int) -> Images:

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import probability
+from methods.parts.gradient import probability
 
 
 def grad_cam(model: nn.Module, x: Images, target: Targets, rng: Rng, *, layer: str | None) -> Images:

@@ -19,10 +19,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Objective, Targets
-from methods.gradient import at, gradients, per_image, probability
-from methods.notes import note
+from methods.parts.gradient import at, gradients, per_image, probability
 
 TOLERANCE = 1e-9  # relative and absolute: how close to its goal a step must come
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.integral import straight_line
+from methods.parts.integral import straight_line
 
 
 def integrated_gradients(

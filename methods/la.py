@@ -26,8 +26,8 @@ from torch import Tensor, nn
 
 from bench.rng import Rng
 from bench.types import Images, Logits, Objective, Targets
-from methods.classes import explored_classes, other_than
-from methods.gradient import gradients, log_probability, probability
+from methods.parts.classes import explored_classes, other_than
+from methods.parts.gradient import gradients, log_probability, probability
 
 
 def local_attribution(

@@ -15,11 +15,11 @@ Cost: T forward and backward passes and 1 forward pass (none if T = steps); on E
 
 from torch import Tensor, nn
 
+from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import at, gradients, log_probability, per_image
-from methods.notes import note
-from methods.paths import Slots, follow
+from methods.parts.gradient import at, gradients, log_probability, per_image
+from methods.parts.paths import Slots, follow
 
 
 def boundary_attribution(

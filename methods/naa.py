@@ -18,11 +18,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradient import probability
-from methods.notes import note
-from methods.sign_walk import sign_walk
+from methods.parts.gradient import probability
+from methods.parts.sign_walk import sign_walk
 
 
 def neuron_attribution_attack(

@@ -17,9 +17,9 @@ import numpy as np  # reads .npy files; the one method that has files
 import torch
 from torch import Tensor, nn
 
+from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.notes import note
 
 UNREADABLE = (OSError, ValueError, EOFError, MemoryError, TypeError, SyntaxError, TokenError)  # by where it is broken
 

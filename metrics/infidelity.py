@@ -16,7 +16,7 @@ Agrees with: captum `infidelity(..., normalize=True)` on the same perturbations.
 
 import torch
 
-from metrics.trial import Readings, Trial
+from metrics.batch import Readings, Trial
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ the object. Beside both stands what chance gives, the share of the image that th
 
 from torch import Tensor
 
-from metrics.trial import Readings, Trial, Unfit
+from metrics.batch import Readings, Trial, Unfit
 
 
 def localisation(trial: Trial, *, game: str) -> Readings:

@@ -8,7 +8,7 @@ stand in conf/metric.
 
 import torch
 
-from metrics.trial import Readings, Trial
+from metrics.batch import Readings, Trial
 
 
 def perturbation(trial: Trial, *, order: str, baseline: str, readout: str, step: int) -> Readings:

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from bench import study, words
-from bench.cell import open_cell
+from bench import text as words
 from bench.config import load
-from bench.data import Batch
 from bench.errors import UserError
+from bench.images.source import Batch
+from bench.running.job import open_cell
+from bench.studies import study
 
 NETWORKS = ("inception_v3", "resnet50", "vgg16")
 SETS = {

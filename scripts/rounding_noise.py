@@ -12,12 +12,12 @@ import tempfile
 import numpy as np
 from tqdm import tqdm
 
-from bench import study
-from bench.cell import open_cell
 from bench.config import CONF, load
-from bench.data import stream
 from bench.errors import UserError
-from bench.runner import judge
+from bench.images.source import stream
+from bench.running.job import open_cell
+from bench.running.runner import judge
+from bench.studies import study
 
 IMAGES = 8  # unless data.limit says otherwise
 BATCHES = (1, 8)

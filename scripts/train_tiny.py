@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from bench.data import stream
-from bench.preprocessing import Preprocessing
-from bench.synthetic import Synthetic
-from bench.tiny import WEIGHTS, TinyNet
+from bench.images.preprocessing import Preprocessing
+from bench.images.source import stream
+from bench.images.synthetic import Synthetic
+from bench.networks.tiny import WEIGHTS, TinyNet
 
 
 def images(n: int, seed: int, workers: int = 2) -> tuple[torch.Tensor, torch.Tensor]:

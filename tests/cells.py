@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from bench.cell import Cell, open_cell
 from bench.config import load
-from bench.runner import missing, run
+from bench.running.job import Cell, open_cell
+from bench.running.runner import missing, run
 
 SMALL = [
     "model=tiny",

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.models import Network
-from bench.preprocessing import Preprocessing
+from bench.images.preprocessing import Preprocessing
+from bench.networks.network import Network
 from bench.rng import Rng
 
 SIZE, CLASSES, IDS = 16, 6, ["cat", "dog", "fox", "owl"]
@@ -34,7 +34,7 @@ class Cnn(nn.Module):
 
 
 def network(net: nn.Module, size: int = SIZE, feature_layer: str | None = "features") -> Network:
-    """As bench.models wraps it."""
+    """As bench.networks.network wraps it."""
     return Network(
         net,
         mean=(0.5, 0.5, 0.5),

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from bench.notes import listening
 from methods.agi import adversarial_gradient_integration
-from methods.notes import listening
 
 SETTINGS = {"classes": [4, 0, 3, 5], "n_classes": 4, "epsilon": 0.0525, "steps": 6}
 

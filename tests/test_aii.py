@@ -5,10 +5,10 @@ import torch
 from hydra.utils import instantiate
 
 from bench.config import load
+from bench.notes import listening
 from bench.rng import Rng
 from methods.aii import intrinsic_information, undecidedness
-from methods.gradient import input_gradient
-from methods.notes import listening
+from methods.parts.gradient import input_gradient
 
 AGI_PATH = {
     "classes": [4, 0, 2],

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts import aii_fig1 as a
+from bench.studies import aii_fig1 as a
 
 
 def images(*targets):

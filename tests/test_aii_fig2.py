@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import digits
 from bench.errors import UserError
-from scripts import aii_fig2 as a
+from bench.studies import aii_fig2 as a
+from bench.studies import digits
 
 pytest.importorskip("sklearn")
 

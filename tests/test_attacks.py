@@ -10,8 +10,8 @@ from test_diverse_input import literal_view
 
 from bench.config import CONF, load
 from bench.rng import Rng
-from methods.gradient import input_gradient, probability
-from methods.sign_walk import blurred
+from methods.parts.gradient import input_gradient, probability
+from methods.parts.sign_walk import blurred
 
 ATTACKS = ("noattack", "pgd", "difgsm", "tifgsm", "mifgsm", "sinifgsm")
 PILING_UP = ("noattack", "pgd", "difgsm", "tifgsm", "mifgsm")

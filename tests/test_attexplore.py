@@ -13,7 +13,7 @@ from torch import nn
 from bench.config import load
 from bench.rng import Rng
 from methods.attexplore import dct_matrix
-from methods.gradient import input_gradient, probability
+from methods.parts.gradient import input_gradient, probability
 
 
 def configured(name, **changes):

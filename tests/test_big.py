@@ -4,8 +4,8 @@ import captum.attr
 import pytest
 import torch
 
+from bench.notes import listening
 from methods.big import boundary_integrated_gradients
-from methods.notes import listening
 
 BIG = {"alpha": 0.004, "steps": 12, "stop": False, "accumulate_grad": False, "points": 30}
 VARIANTS = {"big": BIG, "as_published": BIG | {"accumulate_grad": True}, "boundary": BIG | {"stop": True}}

@@ -1,4 +1,4 @@
-"""Each number of scripts/contradictions.py, where it is known what it must be."""
+"""Each number of scripts/measure_contradictions.py, where it is known what it must be."""
 
 import re
 
@@ -8,10 +8,10 @@ import torch
 from conftest import IDS
 from torch import nn
 
-from bench.cell import open_cell
 from bench.config import ROOT, load
+from bench.running.job import open_cell
 from methods.random import random_map
-from scripts import contradictions as c
+from scripts import measure_contradictions as c
 
 
 @pytest.fixture

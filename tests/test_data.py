@@ -13,12 +13,12 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from PIL import Image
 
-from bench.data import ImageError, Sample, open_source, select, stream
 from bench.errors import UserError
-from bench.files import folder, natural, read_picture
-from bench.imagenet import WNIDS
-from bench.preprocessing import Preprocessing
-from bench.synthetic import CLASSES, VERSION, draw
+from bench.images.files import folder, natural, read_picture
+from bench.images.imagenet import WNIDS
+from bench.images.preprocessing import Preprocessing
+from bench.images.source import ImageError, Sample, open_source, select, stream
+from bench.images.synthetic import CLASSES, VERSION, draw
 
 CONF = Path(__file__).parent.parent / "conf" / "data"
 SMALL = Preprocessing(size=8, resize=8)

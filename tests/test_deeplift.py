@@ -13,11 +13,11 @@ from torchvision.models.swin_transformer import SwinTransformer, SwinTransformer
 from torchvision.models.vgg import cfgs, make_layers
 from torchvision.models.vision_transformer import VisionTransformer
 
+from bench.networks.tiny import TinyNet
+from bench.notes import listening
 from bench.rng import Rng
-from bench.tiny import TinyNet
 from methods.deeplift import deeplift
-from methods.gradient import at, input_gradient, probability
-from methods.notes import listening
+from methods.parts.gradient import at, input_gradient, probability
 
 CLASSES = 5
 TOLERANCE = dict(rtol=1e-8, atol=1e-10)

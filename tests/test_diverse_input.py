@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import interpolate, pad
 
 from bench.rng import Rng
-from methods.diverse_input import diverse_gradient, random_view
+from methods.parts.diverse_input import diverse_gradient, random_view
 
 SETTINGS = [(1.15, True), (1.15, False), (0.9, True)]
 

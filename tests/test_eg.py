@@ -7,9 +7,9 @@ from cells import complete, rows_of, small_cell
 from conftest import IDS, network
 from torch import nn
 
-from bench.data import ImageError, Sample
 from bench.errors import UserError
-from bench.references import References
+from bench.images.references import References
+from bench.images.source import ImageError, Sample
 from bench.rng import Rng
 from methods.eg import expected_gradients
 

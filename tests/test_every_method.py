@@ -9,10 +9,10 @@ from conftest import IDS, SIZE
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from bench.cell import bind
 from bench.config import CONF, load
-from bench.data import Sample
+from bench.images.source import Sample
 from bench.rng import Rng
+from bench.running.job import bind
 
 METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 

@@ -8,7 +8,7 @@ from conftest import IDS
 from hydra.utils import instantiate
 
 from bench.config import CONF, load
-from metrics.trial import Trial
+from metrics.batch import Trial
 
 METRICS = sorted(path.stem for path in (CONF / "metric").glob("*.yaml"))
 

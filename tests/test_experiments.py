@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from bench import experiments, published, report
-from bench.cell import build
 from bench.config import CONF, ROOT, chosen, load
 from bench.errors import UserError
+from bench.experiments import plan as experiments
+from bench.papers import published
+from bench.report import __main__ as report
+from bench.running.job import build
 
 TABLES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 CSVS = sorted(path.stem for path in published.FOLDER.glob("*_table*.csv"))

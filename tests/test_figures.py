@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import figures
+from bench.figures import heatmaps as figures
 
 PHOTO = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
 

@@ -4,9 +4,9 @@ import pytest
 from cells import SMALL, complete, rows_of, small_cell
 from omegaconf import OmegaConf
 
-from bench import forecast as forecasts
 from bench.config import load
-from bench.forecast import Pace, duration, forecast, timed, total
+from bench.running import forecast as forecasts
+from bench.running.forecast import Pace, duration, forecast, timed, total
 
 
 @pytest.mark.parametrize("method", ["ig", "sm", "gradcam", "random", "la", "attexplore_naa"])
@@ -43,7 +43,7 @@ def test_a_sweeps_hours_count_what_is_left_in_whole_batches(monkeypatch):
 
 
 def test_a_network_is_timed_without_its_weights(monkeypatch):
-    monkeypatch.setattr("bench.models.read_weights", lambda file: pytest.fail("weights were read"))
+    monkeypatch.setattr("bench.networks.network.read_weights", lambda file: pytest.fail("weights were read"))
     config = load([*SMALL, "model.weights=/nowhere.pth"]).cfg
     pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (config.model, config.compute)))
     assert (pace.size, pace.batch_size) == (32, 8)

@@ -8,10 +8,10 @@ from saliency.core import GuidedIG
 from saliency.core.base import INPUT_OUTPUT_GRADIENTS
 from torch import nn
 
+from bench.notes import listening
 from bench.rng import Rng
 from methods.guided_ig import guided_integrated_gradients
 from methods.ig import integrated_gradients
-from methods.notes import listening
 
 SETTINGS = {"steps": 15, "fraction": 0.25, "max_distance": 0.02, "baseline": 0.0, "objective": "probability"}
 OBJECTIVES = {

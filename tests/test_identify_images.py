@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.data import Batch
+from bench.images.source import Batch
 from scripts.identify_images import count, main, verdict
 
 

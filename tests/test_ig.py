@@ -4,8 +4,8 @@ import captum
 import pytest
 import torch
 
+from bench.notes import listening
 from methods.ig import integrated_gradients
-from methods.notes import listening
 
 
 @pytest.mark.parametrize(("steps", "baseline"), [(50, 0.0), (7, 0.5)])

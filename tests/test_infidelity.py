@@ -7,8 +7,8 @@ from conftest import IDS
 from torch import nn
 
 from bench.rng import Rng
+from metrics.batch import Trial
 from metrics.infidelity import infidelity
-from metrics.trial import Trial
 
 SETTINGS = {"share": 1 / 3, "sigma": 0.2}
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from bench.errors import UserError
 from bench.rng import Rng
-from scripts import la_fig2
+from bench.studies import la_fig2
 
 
 class Bright(nn.Module):
@@ -84,7 +84,7 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch):
     assert len(numbers) == 2 * 4 * 4 and (numbers["n"] == 3).all()  # paths, quantities, steps; no padding counted
     text = found[".md"].read_text()
     assert "| random, k = 3 |" in text
-    assert "python scripts/la_fig2.py method=la,random model.size=32" in text
+    assert "python -m bench.studies.la_fig2 method=la,random model.size=32" in text
     assert str(tmp_path) not in text
 
 

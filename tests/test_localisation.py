@@ -4,10 +4,10 @@ import pytest
 import torch
 from cells import complete, rows_of
 
-from bench.cell import open_cell
 from bench.config import load
+from bench.running.job import open_cell
+from metrics.batch import Trial, Unfit
 from metrics.localisation import localisation
-from metrics.trial import Trial, Unfit
 
 
 def score(maps: torch.Tensor, mask: torch.Tensor | None, game: str) -> list[float]:

@@ -7,7 +7,7 @@ import pytest
 
 COUNT = """
 import resource, sys
-from bench.memory import keep_freed_memory
+from bench.running.memory import keep_freed_memory
 if sys.argv[1] == "kept" and not keep_freed_memory():
     raise SystemExit("elsewhere")
 bytes([1]) * (64 * 2**20)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from conftest import IDS, SIZE
 
+from metrics.batch import Trial
 from metrics.perturbation import area, perturbation
-from metrics.trial import Trial
 
 ORDERS = ["channel_union", "channel", "element", "pixel"]
 

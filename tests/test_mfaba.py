@@ -2,8 +2,8 @@
 
 import torch
 
+from bench.notes import listening
 from methods.mfaba import boundary_attribution
-from methods.notes import listening
 
 SETTINGS = {"alpha": 0.004, "steps": 12, "box": 0.3}
 

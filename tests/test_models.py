@@ -11,10 +11,10 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.cell import build
 from bench.config import CONF, load
 from bench.errors import UserError
-from bench.models import read_weights
+from bench.networks.network import read_weights
+from bench.running.job import build
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 GENERIC = {"timm": ["model.name=resnet10t"], "torchvision": ["model.name=squeezenet1_1"]}

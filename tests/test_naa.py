@@ -9,9 +9,9 @@ from torch.nn.functional import avg_pool2d
 
 from bench.config import load
 from bench.errors import UserError
+from bench.notes import listening
 from bench.rng import Rng
 from methods.naa import neuron_weights
-from methods.notes import listening
 
 
 def configured(**changes):

@@ -11,9 +11,11 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from bench import PROTOCOL, gallery, page
+from bench import PROTOCOL
 from bench.config import load
-from bench.rows import Rows
+from bench.report import page
+from bench.report.exhibits import gallery
+from bench.store.rows import Rows
 
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench.rng import Rng
-from methods.paths import InOrder, Slots, follow
+from methods.parts.paths import InOrder, Slots, follow
 
 IMAGES, RUNS, STEPS = 5, 7, 6
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import ablations, plots
+from bench.figures import lines as plots
+from bench.report.exhibits import ablations
 
 
 def panel(names, points=9):

@@ -12,9 +12,9 @@ from conftest import IDS
 
 from bench.config import CONF
 from bench.errors import UserError
-from bench.forecast import forecast
+from bench.notes import listening
 from bench.rng import Rng
-from methods.notes import listening
+from bench.running.forecast import forecast
 from methods.precomputed import precomputed_map
 
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from bench import published
+from bench.papers import published
 
 
 def beside(paper, table, *keys, rows=None, mean=0.5, ci=(0.4, 0.6), n=3, **settings):

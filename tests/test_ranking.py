@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from bench import published, ranking, tables
+from bench.papers import published
+from bench.report import means, ranking
 
 PRINTED = {"la": {"method": "la"}, "ours": {"method": "agi"}, "sm": {"method": "sm"}, "random": None}
 SCORES = {"la": (0.9, 0.8, 0.7), "ours": (0.5, 0.6, 0.4), "random": (0.3, 0.3, 0.3), "sm": (0.1, 0.2, 0.1)}
@@ -32,9 +33,9 @@ def table(model: str):
             for i, value in enumerate(values)
         ]
     )
-    cells = rows[[*tables.PARTITIONS, "run_id"]].drop_duplicates()
-    cells = cells.assign(row=cells["method"], quantities=[tables.PAIR] * len(cells))
-    return tables.measure(rows, cells, 0.7, 100), rows
+    cells = rows[[*means.PARTITIONS, "run_id"]].drop_duplicates()
+    cells = cells.assign(row=cells["method"], quantities=[means.PAIR] * len(cells))
+    return means.measure(rows, cells, 0.7, 100), rows
 
 
 def test_rows_stand_by_rank_and_controls_have_none():

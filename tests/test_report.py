@@ -7,8 +7,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from bench import PROTOCOL, render, report
+from bench import PROTOCOL
 from bench.config import load
+from bench.report import __main__ as report
+from bench.report import render
 
 PLAN = {
     "name": "toy_table1",

@@ -10,8 +10,8 @@ import yaml
 from cells import SMALL
 from hydra.core.global_hydra import GlobalHydra
 
-from bench import report
 from bench.config import ROOT
+from bench.report import __main__ as report
 from bench.run import main
 
 

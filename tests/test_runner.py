@@ -10,10 +10,10 @@ import yaml
 from cells import complete, rows_of, small_cell
 from PIL import Image
 
-from bench import runner
 from bench.errors import UserError
-from bench.rows import SCHEMA
-from bench.summary import summary
+from bench.running import runner
+from bench.running.summary import summary
+from bench.store.rows import SCHEMA
 
 FAST = ["method=random", "compute.batch_size=2", "metric=[unified]", "metric.unified.step=384"]
 
@@ -199,7 +199,7 @@ def test_the_record_of_a_fair_score_says_which_colour(tmp_path):
 def test_readers_never_see_half_a_file(tmp_path, monkeypatch):
     cell = small_cell(tmp_path, *FAST, "data.limit=4")
     complete(cell, batches=1)
-    monkeypatch.setattr("bench.whole.os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("bench.store.atomic.os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         complete(small_cell(tmp_path, *FAST, "data.limit=4"))
     assert len(pd.read_parquet(tmp_path / "rows")) == 2

@@ -11,8 +11,8 @@ from conftest import Cnn, network
 from torch import nn
 
 from bench import sanity
-from bench.cell import open_cell
 from bench.config import ROOT, load
+from bench.running.job import open_cell
 
 
 def verdict(tmp_path, method, *settings):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench import statistics
-from bench.records import conditions
+from bench.report import significance
+from bench.store.records import conditions
 
 RANDOM = np.random.default_rng(3)
 SAMPLES = {
@@ -20,34 +20,34 @@ SAMPLES = {
 @pytest.mark.parametrize("name", SAMPLES)
 def test_signed_rank_is_scipys(name):
     expected = stats.wilcoxon(SAMPLES[name], zero_method="wilcox", correction=False, method="asymptotic").pvalue
-    assert statistics.signed_rank(SAMPLES[name]) == pytest.approx(expected, rel=1e-9)
+    assert significance.signed_rank(SAMPLES[name]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_equal_scores_are_not_told_apart():
-    assert statistics.signed_rank(np.zeros(9)) == 1
-    assert statistics.signed_rank(np.array([])) == 1
+    assert significance.signed_rank(np.zeros(9)) == 1
+    assert significance.signed_rank(np.array([])) == 1
 
 
 def test_holm_by_hand():
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert statistics.holm([0.6, 0.9]) == [1.0, 1.0]  # never above 1
-    assert statistics.holm([]) == []
+    assert significance.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert significance.holm([0.6, 0.9]) == [1.0, 1.0]  # never above 1
+    assert significance.holm([]) == []
 
 
 def test_tau_is_scipys_with_ties_and_for_many_rankings_at_once():
     b = RANDOM.integers(0, 5, 12).astype(float)
     many = np.stack([RANDOM.integers(0, 6, 12), RANDOM.permutation(12), b])
     expected = [stats.kendalltau(a, b, variant="b").statistic for a in many]
-    np.testing.assert_allclose(statistics.tau_b(many, b), expected)
-    assert np.isnan(statistics.tau_b(np.ones(12), b))
+    np.testing.assert_allclose(significance.tau_b(many, b), expected)
+    assert np.isnan(significance.tau_b(np.ones(12), b))
 
 
 def test_images_needed_give_the_power_that_was_asked_for():
     d = RANDOM.normal(0.1, 0.5, 20)
-    n = statistics.images_needed(d)
+    n = significance.images_needed(d)
     shift = abs(d.mean()) / d.std(ddof=1) * np.sqrt(n)
     assert stats.norm.sf(1.96 - shift) == pytest.approx(0.8, abs=0.01)
-    assert statistics.images_needed(np.zeros(5)) is None
+    assert significance.images_needed(np.zeros(5)) is None
 
 
 def column(scores, *, quantity="insertion", metric="unified", published=None, missing=0, records={}, start={}):  # noqa: B006
@@ -71,7 +71,7 @@ def column(scores, *, quantity="insertion", metric="unified", published=None, mi
             for i, value in enumerate(values, start.get(name, 0))
             if not (k == 0 and i < missing)
         ]
-    numbers, footers = statistics.compare(pd.DataFrame(lines), pd.DataFrame(rows), records, 0.7, 500)
+    numbers, footers = significance.compare(pd.DataFrame(lines), pd.DataFrame(rows), records, 0.7, 500)
     return dict(zip(numbers["row"], numbers["standing"], strict=True)), " ".join(
         footers.get(("d", "m", metric, "all"), [])
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench import tables
+from bench.report import means
 
 CELL = {"data": "toy", "model": "resnet50", "method": "la", "metric": "unified"}
 DRAWS = 2000
@@ -26,16 +26,16 @@ def save(results, rows, part="part-0", **cell):
     pd.DataFrame(rows).astype(floats).to_parquet(folder / f"{part}.parquet")
 
 
-def measure(rows, *, run_id="a1", threshold=0.70, quantities=tables.PAIR):
+def measure(rows, *, run_id="a1", threshold=0.70, quantities=means.PAIR):
     """{(confidence, quantity): its line} of one cell."""
     cells = pd.DataFrame([CELL | {"run_id": run_id, "quantities": quantities}])
-    numbers = tables.measure(pd.DataFrame(rows), cells, threshold, DRAWS)
+    numbers = means.measure(pd.DataFrame(rows), cells, threshold, DRAWS)
     return {(line["confidence"], line["quantity"]): line for line in numbers.to_dict("records")}
 
 
 def test_interval_is_that_of_the_normal_mean():
     values = np.random.default_rng(5).normal(2.0, 3.0, size=(400, 1))  # noqa: TID251 (a made-up sample)
-    low, high = tables.interval(values, 10_000)[:, 0]
+    low, high = means.interval(values, 10_000)[:, 0]
     half = 1.96 * values.std() / np.sqrt(len(values))
     assert (high - low) / 2 == pytest.approx(half, rel=0.05)
     assert (high + low) / 2 == pytest.approx(values.mean(), abs=half / 10)
@@ -43,9 +43,9 @@ def test_interval_is_that_of_the_normal_mean():
 
 def test_interval_does_not_depend_on_how_much_is_held_in_memory(monkeypatch):
     values = np.linspace(0, 1, 30)[:, None]
-    at_once = tables.interval(values, 1000)
-    monkeypatch.setattr(tables, "RESAMPLED_AT_ONCE", 300)  # ten draws at a time
-    np.testing.assert_array_equal(tables.interval(values, 1000), at_once)
+    at_once = means.interval(values, 1000)
+    monkeypatch.setattr(means, "RESAMPLED_AT_ONCE", 300)  # ten draws at a time
+    np.testing.assert_array_equal(means.interval(values, 1000), at_once)
 
 
 def test_numbers_do_not_depend_on_the_order_of_the_rows():
@@ -97,14 +97,14 @@ def test_a_metric_with_one_value():
 
 def test_partition_values_come_back_as_strings(tmp_path):
     save(tmp_path, [row("a", 0.2)], model="007", data="1.50")
-    loaded = tables.load_rows(tmp_path).iloc[0]
+    loaded = means.load_rows(tmp_path).iloc[0]
     assert (loaded["model"], loaded["data"]) == ("007", "1.50")
 
 
 def test_a_row_written_twice_is_kept_once_and_a_scored_one_is_preferred(tmp_path):
     save(tmp_path, [row("a", 0.2), row("b", 0.4)])
     save(tmp_path, [row("a", 0.2), row("b", None, None, status="failed")], part="part-1")
-    loaded = tables.load_rows(tmp_path)
+    loaded = means.load_rows(tmp_path)
     assert list(loaded["image_id"]) == ["a", "b"]
     assert list(loaded["status"]) == ["ok", "ok"]
 
@@ -112,11 +112,11 @@ def test_a_row_written_twice_is_kept_once_and_a_scored_one_is_preferred(tmp_path
 def test_half_written_files_are_not_read(tmp_path):
     save(tmp_path, [row("a", 0.2)])
     save(tmp_path, [row("b", 0.4)], part=".part-1")
-    assert list(tables.load_rows(tmp_path)["image_id"]) == ["a"]
+    assert list(means.load_rows(tmp_path)["image_id"]) == ["a"]
 
 
 def test_no_rows_is_an_empty_table(tmp_path):
-    assert tables.load_rows(tmp_path).empty
+    assert means.load_rows(tmp_path).empty
 
 
 def test_images_a_second_are_those_of_the_mean_seconds():

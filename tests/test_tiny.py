@@ -6,10 +6,10 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-from bench.data import stream
-from bench.preprocessing import Preprocessing
-from bench.synthetic import Synthetic
-from bench.tiny import WEIGHTS, TinyNet
+from bench.images.preprocessing import Preprocessing
+from bench.images.source import stream
+from bench.images.synthetic import Synthetic
+from bench.networks.tiny import WEIGHTS, TinyNet
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from bench import contradictions, published
 from bench.config import CONF, ROOT
 from bench.errors import UserError
+from bench.papers import contradictions, published
 
 EXPERIMENTS = {file.stem for file in (CONF / "experiment").glob("*.yaml")}
 

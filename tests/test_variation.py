@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from bench import experiments, plots, variation
+from bench.experiments import plan as experiments
+from bench.figures import lines as plots
+from bench.report.exhibits import settings as variation
 
 
 def rows(text):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.whole import whole
+from bench.store.atomic import whole
 
 
 def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -1,0 +1,205 @@
+"""Image sources: what an image is, which of them a run takes, and how they arrive.
+
+A source knows the ids of its images and loads one of them. Everything else is the same for all sources and stands here:
+`open_source` picks the ids that a run was asked for, `stream` turns ids into batches. Where images come from is said in
+conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthetic`, beside this file.
+"""
+
+import sys
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from bench.errors import UserError, did_you_mean
+from bench.images.preprocessing import Preprocessing
+from bench.rng import Rng
+from bench.text import count
+
+START = "fork" if sys.platform == "linux" else "spawn"  # said outright: a launcher may have put its own in place
+SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
+
+
+class ImageError(Exception):
+    """One image that cannot be read, in words that name it. The run goes on without it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    id: str
+    pixels: Tensor  # float32 [3, H, W], in [0, 1]
+    label: int | None = None  # class index
+    mask: Tensor | None = None  # bool [H, W], where the labelled object is, if the source knows
+
+
+@dataclass(frozen=True)
+class Failure:
+    id: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`x` always holds `width` images, so that every pass has one shape: a short batch repeats its last image.
+
+    Only the first len(ids) count. If every image of a batch is broken, ids is empty and x is [0, 3, 0, 0].
+    """
+
+    ids: list[str]
+    x: Tensor  # float32 [width, 3, H, W], in [0, 1]
+    labels: list[int | None]  # len(ids)
+    masks: Tensor | None  # bool [width, H, W], or None: the source has none
+    failures: list[Failure]
+
+    @property
+    def places(self) -> list[str]:
+        """The id of the image at each of the `width` places."""
+        return self.ids + self.ids[-1:] * (len(self.x) - len(self.ids))
+
+
+class Source(Protocol):
+    ids: list[str]  # every image, each once, in natural order (9 before 10); safe as file names
+
+    def fingerprint(self, id: str) -> str:
+        """sha256, in hex, of what the image is made from: other bytes or another label give another one.
+
+        Never raises ImageError: an image that is gone has a fingerprint too, one that it loses when it comes back."""
+
+    def load(self, id: str) -> Sample:
+        """The image, preprocessed. Raises ImageError if it cannot be read."""
+
+
+def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tuple[Source, list[str]]:
+    """The source that `cfg` (the run's `data`) describes, and the ids that it selects from it.
+
+    First `ids` (a list) or `subset` (a text file, one id a line), then `sample` (n at random), then `limit` (first n).
+    """
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)
+    settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do
+    selection = {key: settings.pop(key, None) for key in SELECTION}
+    # partial: Hydra would turn a dataclass among its arguments into a config, and wrap what a constructor raises
+    source = instantiate(settings, _partial_=True, _convert_="all")(preprocessing=preprocessing)
+    if not source.ids:
+        raise UserError(f"{settings['_target_']} found no images with {_shown(settings)}; check data.root")
+    return source, select(source.ids, seed, **selection)
+
+
+def select(
+    known: list[str], seed: int, *, ids: Any = None, subset: str | None = None, sample: Any = None, limit: Any = None
+) -> list[str]:
+    """The ids that a run takes, in the order asked for, else in the source's."""
+    if ids is not None and subset is not None:
+        raise UserError("data.ids and data.subset both name images; give one of them")
+    chosen = known
+    if ids is not None:
+        chosen = _checked([str(i) for i in (ids if isinstance(ids, list) else [ids])], known, "data.ids")
+    if subset is not None:
+        chosen = _checked(_lines(Path(subset).expanduser()), known, f"data.subset={subset}")
+    if sample is not None:
+        if (n := _count(sample, "data.sample")) > len(chosen):
+            raise UserError(f"data.sample={n} asks for more than there are ({count(len(chosen), 'image')}); lower it")
+        # Every id has a lot of its own, so the draw knows no order, and a larger sample contains the smaller ones.
+        lots = Rng(seed, "data.sample", chosen).integers(1 << 62, 1)[:, 0].tolist()
+        drawn = set(sorted(range(len(chosen)), key=lambda k: (lots[k], chosen[k]))[:n])
+        chosen = [id for k, id in enumerate(chosen) if k in drawn]
+    if limit is not None:
+        chosen = chosen[: _count(limit, "data.limit")]
+    return list(chosen)
+
+
+def stream(source: Source, ids: list[str], width: int, workers: int) -> Iterator[Batch]:
+    """The images, `width` ids at a time, in order. Holds two batches at most, however many images there are.
+
+    workers: processes that load ahead, 0 for none. A broken image becomes a Failure of the batch that its id falls in.
+    """
+    ahead = max(1, -(-width // workers)) if workers else None  # together, the workers prepare one batch ahead
+    loader = DataLoader(
+        _Loads(source, ids),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=ahead,
+        generator=torch.Generator(),
+        multiprocessing_context=START if workers else None,
+    )
+    loaded = iter(loader)
+    while group := list(islice(loaded, width)):
+        yield collate(group, width)
+
+
+def collate(group: list[Sample | Failure], width: int) -> Batch:
+    """Up to `width` images as one batch of exactly `width`."""
+    samples = [item for item in group if isinstance(item, Sample)]
+    padded = samples + samples[-1:] * (width - len(samples))
+    masks = [s.mask for s in padded if s.mask is not None]
+    return Batch(
+        ids=[s.id for s in samples],
+        x=torch.stack([s.pixels for s in padded]) if samples else torch.empty(0, 3, 0, 0),
+        labels=[s.label for s in samples],
+        masks=torch.stack(masks) if samples and len(masks) == len(padded) else None,
+        failures=[item for item in group if isinstance(item, Failure)],
+    )
+
+
+class _Loads(Dataset):
+    """What a worker does: one id, one Sample or Failure."""
+
+    def __init__(self, source: Source, ids: list[str]):
+        self.source, self.ids = source, ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, k: int) -> Sample | Failure:
+        try:
+            return self.source.load(self.ids[k])
+        except ImageError as error:
+            return Failure(self.ids[k], str(error))
+
+
+def duplicates(values: Iterable[Hashable]) -> list:
+    """Values that occur more than once."""
+    seen, twice = set(), {}
+    for value in values:
+        if value in seen:
+            twice[value] = None
+        seen.add(value)
+    return list(twice)
+
+
+def _checked(wanted: list[str], known: list[str], by: str) -> list[str]:
+    if not wanted:
+        raise UserError(f"{by} names no image")
+    if twice := duplicates(wanted):
+        raise UserError(f"{by} names {', '.join(twice[:5])} twice; name each image once")
+    there = set(known)
+    if strangers := [i for i in wanted if i not in there]:
+        more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
+        hint = did_you_mean(strangers[0], known) or f" Ids look like {', '.join(known[:3])}."
+        raise UserError(f"{by} names {', '.join(strangers[:5])}{more}, which the source does not have.{hint}")
+    return wanted
+
+
+def _lines(path: Path) -> list[str]:
+    """Ids from a text file: one a line; from # on, a comment."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"data.subset={path} cannot be read ({error}); give a text file with one id a line") from error
+    return [id for line in text.splitlines() if (id := line.partition("#")[0].strip())]
+
+
+def _count(value: Any, by: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"{by}={value} is not a number of images; give 1 or more, or null for all")
+    return value
+
+
+def _shown(settings: dict[str, Any]) -> str:
+    return ", ".join(f"data.{k}={v}" for k, v in settings.items() if not k.startswith("_")) or "its settings"

@@ -1,0 +1,96 @@
+"""Runs of one cell that differ in one setting: which of them is the usual one, and what the setting does."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.figures.lines import Line
+from bench.report.means import PARTITIONS
+from bench.store import records
+from bench.text import number
+
+VARIED = ("method.", "metric.", "model.", "run.", "compute.")  # a device or other weights are no setting
+Settings = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What one setting of a method does to one metric: a line per network, and per value of what else varies."""
+
+    data: str
+    method: str
+    metric: str
+    setting: str  # "epsilon"
+    values: tuple[str, ...]  # its values in order, if they are not numbers
+    lines: dict[str, list[Line]]  # {quantity: lines}; x is the value, or its place in values
+
+
+def typical(run_ids: Iterable[str], runs: Mapping[str, dict], scored: Mapping[str, int]) -> str:
+    """The run with the most images; of several the one that has most settings in common with the others.
+
+    Runs that vary one setting at a time share theirs with the run they all depart from.
+    """
+    settings = {run_id: set(_settings(runs.get(run_id, {})).items()) for run_id in run_ids}
+    common = {i: sum(len(mine & other) for other in settings.values()) for i, mine in settings.items()}
+    return min(settings, key=lambda i: (-scored.get(i, 0), -common[i], i))
+
+
+def find(numbers: pd.DataFrame, runs: Mapping[str, dict]) -> list[Ablation]:
+    """numbers: one line per run, quantity and confidence, as bench.report.means.measure gives them."""
+    numbers = numbers[(numbers["confidence"] == "all") & (numbers["n"] > 0) & numbers["run_id"].isin(list(runs))]
+    found = []
+    for (data, method, metric), part in numbers.groupby(["data", "method", "metric"], sort=True):
+        cells = part.drop_duplicates("run_id").set_index("run_id")[PARTITIONS]
+        settings = {i: _settings(runs[i]) | {"network": cells.loc[i, "model"]} for i in cells.index}
+        for key in sorted({key for flat in settings.values() for key in flat if key.startswith(VARIED)}):
+            series = _series(settings, key)
+            if series:
+                values = sorted({settings[i][key] for ids in series.values() for i in ids}, key=_order)
+                names = tuple(values) if any(number(value) is None for value in values) else ()
+                lines = {
+                    quantity: [_line(name, {i: settings[i][key] for i in ids}, names, measured)
+                               for name, ids in series.items()]
+                    for quantity, measured in part.groupby("quantity", sort=False)
+                }  # fmt: skip
+                found.append(Ablation(data, method, metric, key.split(".", 1)[1], names, lines))
+    return found
+
+
+def _series(settings: dict[str, Settings], key: str) -> dict[str, list[str]]:
+    """{its name: run_ids}: runs that agree in all but this key, and do not agree in it."""
+    groups = defaultdict(list)
+    for run_id, flat in settings.items():
+        if key in flat:
+            groups[tuple(sorted((k, v) for k, v in flat.items() if k != key))].append(run_id)
+    groups = {rest: ids for rest, ids in groups.items() if len({settings[i][key] for i in ids}) > 1}
+    rests = {rest: dict(rest) for rest in groups}
+    keys = sorted({k for flat in rests.values() for k in flat})
+    told = [
+        k for k in keys if len({flat.get(k) for flat in rests.values()}) > 1 and not k.startswith(("model", "weights"))
+    ]
+    return {
+        ", ".join([flat["network"], *(f"{k.split('.')[-1]}={flat.get(k)}" for k in told if k != "network")]): groups[
+            rest
+        ]
+        for rest, flat in rests.items()
+    }
+
+
+def _line(name: str, values: dict[str, str], names: tuple[str, ...], measured: pd.DataFrame) -> Line:
+    measured = measured.set_index("run_id")
+    place = {i: names.index(value) if names else number(value) for i, value in values.items()}
+    ids = [i for i in sorted(place, key=place.get) if i in measured.index]
+    columns = (measured.loc[ids, column].to_numpy(dtype=float) for column in ("mean", "ci_low", "ci_high"))
+    return Line(name, np.array([place[i] for i in ids], dtype=float), *columns)
+
+
+def _settings(record: dict) -> Settings:
+    return records.identity(record)
+
+
+def _order(text: str) -> tuple[bool, float, str]:
+    value = number(text)
+    return value is None, value or 0.0, text

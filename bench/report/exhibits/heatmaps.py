@@ -1,0 +1,82 @@
+"""The picture of an experiment, from what its runs have saved: its photographs, each with the map of every row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.figures import heatmaps as figures
+from bench.images.source import ImageError
+from bench.report import means
+
+Maps = dict[str, np.ndarray]  # {image_id: [3, H, W]}
+Curves = dict[str, tuple[np.ndarray, np.ndarray]]  # {image_id: (insertion [S], deletion [S])}
+
+
+class Source(Protocol):
+    """Where the photographs are: an image has .pixels, [3, H, W] in [0, 1]."""
+
+    def load(self, image_id: str): ...
+
+
+@dataclass
+class Panel:
+    """What there is to be drawn, a page per network, and what is not there."""
+
+    pages: dict[str, list[figures.Block]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)  # "la on resnet50 (2 of 5 images)"
+    readout: str = "probability"
+
+    def draw(self, stem: Path, rendering: str) -> list[Path]:
+        """<stem>.png and <stem>.pdf. UserError: an unknown rendering, or not one map."""
+        if rendering not in figures.RENDERINGS:
+            raise UserError(f"experiment.rendering={rendering}: there are {', '.join(figures.RENDERINGS)}.")
+        blocks = [block for page in self.pages.values() for block in page]
+        if all(attribution is None for block in blocks for attribution in block.maps.values()):
+            raise UserError(f"There is no picture of {stem.name}: not one of its maps has been saved.")
+        return figures.write(stem, self.pages, rendering=rendering, readout=self.readout)
+
+    def add(
+        self,
+        model: str,
+        source: Source,
+        image_ids: list[str],
+        rows: Mapping[str, list[str]],
+        runs: Mapping[str, dict],
+        results: Path,
+    ) -> None:
+        """A network's page.  rows: {row of the table: the runs with its settings, the preferred one first}.
+
+        Of several runs of a row the one with the most maps of these images is shown.
+        """
+        found: dict[str, tuple[Maps, Curves]] = {}
+        for label, run_ids in rows.items():
+            there = [_read(results, runs[run_id], image_ids) for run_id in run_ids]
+            found[label] = max(there, key=lambda maps_and_curves: len(maps_and_curves[0]), default=({}, {}))
+            lacking = len(image_ids) - len(found[label][0])
+            if lacking:
+                self.missing.append(f"{label} on {model} ({lacking} of {len(image_ids)} images)")
+            for run_id in run_ids:
+                self.readout = runs[run_id]["config"]["metric"].get("readout", self.readout)
+        self.pages[model] = []
+        for image_id in image_ids:
+            try:
+                pixels = np.asarray(source.load(image_id).pixels)
+            except ImageError as error:
+                self.missing.append(f"{image_id} ({error})")
+                continue
+            maps = {label: maps.get(image_id) for label, (maps, _) in found.items()}
+            curves = {label: curves.get(image_id) for label, (_, curves) in found.items()}
+            self.pages[model].append(figures.Block(title=image_id, pixels=pixels, maps=maps, curves=curves))
+
+
+def _read(results: Path, record: dict, image_ids: list[str]) -> tuple[Maps, Curves]:
+    """Of a run the maps that were saved (run.save_attributions=true) and the curves, where its metric has any."""
+    folder = results / "attributions" / str(record["attribution_id"])
+    files = {image_id: folder / f"{image_id}.npy" for image_id in image_ids}
+    maps = {image_id: np.load(file, allow_pickle=False) for image_id, file in files.items() if file.exists()}
+    curves = means.load_curves(results, record["run_id"], image_ids)
+    return maps, {image_id: pair for image_id, pair in curves.items() if all(np.size(curve) > 1 for curve in pair)}

@@ -1,0 +1,85 @@
+"""How methods rank on a network that a paper has not: beside the published rankings of the networks that it has."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from bench import text as words
+from bench.papers import published
+from bench.report import means, significance
+from bench.report.render import NOTHING, TITLES, Cell, Grid, estimate, title
+
+Key = tuple[str, str, str, str]  # data, model, metric, confidence
+
+
+def beside(
+    numbers: pd.DataFrame,
+    rows: pd.DataFrame,
+    paper: str,
+    table: int | str,
+    printed: Mapping[str, Mapping[str, str] | None],
+    threshold: float,
+    draws: int,
+) -> dict[Key, list[Grid]]:
+    """{a table of a network that the paper does not print: its rows by rank, and Kendall's tau with each printed network}.
+
+    By insertion, and by GAP. Only rows with a printed counterpart have a rank.
+    numbers: as published.beside leaves them. rows: means.load_rows's. printed: {row: the printed one, or None}.
+    """
+    images, found = means.by_image(rows), {}
+    for key, part in numbers.groupby(significance.COLUMN, sort=False):
+        data, model, metric, confidence = key
+        for quantity in ("insertion", "gap"):
+            there = published.elsewhere(paper, table, printed, metric, confidence, quantity)
+            measured = part[(part["quantity"] == quantity) & (part["n"] > 0)].set_index("row")["run_id"]
+            if there.empty or measured.empty or model in there or model in published.impossible(paper, table):
+                continue
+            scores = pd.DataFrame({
+                row: means.split(images[run], confidence, threshold)[quantity] for row, run in measured.items()
+            }).dropna()  # fmt: skip
+            if len(scores):
+                heading = f"Ranks by {significance.SHOWN[quantity]}: {title(*key, threshold)}"
+                header = ["Method", f"{TITLES[quantity]}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
+                lines = [_agreement(scores[_ranked(scores, there)], there, quantity, draws)]
+                found.setdefault(key, []).append(Grid(metric, heading, header, _rows(scores, there, draws), lines))
+    return found
+
+
+def _ranked(scores: pd.DataFrame, there: pd.DataFrame) -> list[str]:
+    """The rows that have a printed counterpart, the best first."""
+    return [row for row in scores.mean().sort_values(ascending=False).index if row in there.index]
+
+
+def _rows(scores: pd.DataFrame, there: pd.DataFrame, draws: int) -> list[list[Cell]]:
+    """scores: [image, row]. there: [row, printed network]."""
+    both = _ranked(scores, there)
+    here = {row: str(rank) for rank, row in enumerate(both, 1)}
+    ranks = there.loc[both].rank(ascending=False, method="min")
+    interval = pd.DataFrame(means.interval(scores.to_numpy(), draws), columns=scores.columns)
+    lines = []
+    for row, mean in scores.mean().sort_values(ascending=False).items():
+        value = estimate(mean, *interval[row])
+        others = [_entry(there.at[row, n], ranks.at[row, n]) if row in here else NOTHING for n in there]
+        lines.append([Cell(text) for text in (row, value, here.get(row, NOTHING), *others)])
+    return lines
+
+
+def _entry(value: float, rank: float) -> str:
+    return NOTHING if np.isnan(value) else f"{rank:.0f} ({value:.4f})"
+
+
+def _agreement(scores: pd.DataFrame, there: pd.DataFrame, quantity: str, draws: int) -> str:
+    """Kendall's tau-b with each printed network, and its interval over the images."""
+    said = []
+    for network, values in there.loc[scores.columns].items():
+        known = values.dropna()
+        if len(known) < 3:
+            continue
+        here, printed = scores[known.index].to_numpy(), known.to_numpy()
+        tau = significance.tau_b(here.mean(axis=0), printed)
+        low, high = np.nanpercentile(significance.tau_b(means.resampled(here, draws), printed), [2.5, 97.5])
+        said.append(f"{network} {tau:.2f} [{low:.2f}, {high:.2f}]")
+    over = f"{words.count(len(scores.columns), 'row')}, {words.count(len(scores), 'image')}"
+    what = f"Kendall's τ-b of this ranking by {significance.SHOWN[quantity]} and the published ones ({over})"
+    return f"{what}: {', '.join(said) or 'too few rows'}."

@@ -1,0 +1,183 @@
+"""Which rows of a column are told apart by the images, and how like the published ranking the measured one is.
+
+Paired over the same images throughout: the difference of two methods on an image is what is tested.
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import combinations, product
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from bench import text as words
+from bench.report import means
+from bench.store import records
+
+LEVEL, POWER = 0.05, 0.80
+COLUMN = ["data", "model", "metric", "confidence"]  # of a table; with a quantity, one column of it
+SCORES = {"fps": "seconds_attribution"}  # what a row has of it, where it is called otherwise
+SHOWN = {"score": "score", "insertion": "insertion", "deletion": "deletion", "gap": "GAP"}
+
+
+def signed_rank(differences: np.ndarray) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test, normal approximation: zeros left out, tied ranks averaged.
+
+    Agrees with scipy.stats.wilcoxon(method="asymptotic"). 1 if no difference is left.
+    """
+    d = differences[differences != 0]
+    if not len(d):
+        return 1.0
+    _, place, ties = np.unique(np.abs(d), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[place]
+    n, w = len(d), ranks[d > 0].sum()
+    variance = n * (n + 1) * (2 * n + 1) / 24 - (ties**3 - ties).sum() / 48
+    return math.erfc(abs(w - n * (n + 1) / 4) / math.sqrt(2 * variance))
+
+
+def holm(p: list[float]) -> list[float]:
+    """Holm's adjustment (1979): p of each of several tests, so that 0.05 bounds the chance of any error among them."""
+    adjusted, largest = [0.0] * len(p), 0.0
+    for k, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        largest = adjusted[i] = max(largest, min(1.0, (len(p) - k) * p[i]))
+    return adjusted
+
+
+def images_needed(differences: np.ndarray) -> int | None:
+    """So many images separate two methods that differ as here: two-sided 5 %, power 0.8. None if they do not differ."""
+    if len(differences) < 2 or (mean := differences.mean()) == 0:
+        return None
+    z = NormalDist().inv_cdf(1 - LEVEL / 2) + NormalDist().inv_cdf(POWER)
+    return max(2, math.ceil((z * differences.std(ddof=1) / mean) ** 2))
+
+
+def tau_b(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Kendall's tau-b of rankings a [..., M] and b [M], with ties; NaN where one of them has nothing but ties."""
+    i, j = np.triu_indices(len(b), k=1)
+    s, t = np.sign(a[..., i] - a[..., j]), np.sign(b[i] - b[j])
+    with np.errstate(invalid="ignore"):
+        return (s * t).sum(axis=-1) / np.sqrt((s != 0).sum(axis=-1) * (t != 0).sum())
+
+
+def compare(
+    numbers: pd.DataFrame,
+    rows: pd.DataFrame,
+    runs: Mapping[str, dict],
+    threshold: float,
+    draws: int,
+    labels: Mapping[str, str] | None = None,
+) -> tuple[pd.DataFrame, dict]:
+    """`numbers` with a column `standing`, and {(data, model, metric, confidence): the lines under that table}.
+
+    standing: best; level, where the test does not tell a row from the best; else empty. Only rows over the same images
+    under the same conditions have one. numbers: means.measure's, with row and published. rows: means.load_rows's.
+    runs: their records. labels: {run_id: what tells it from another run of the same cell}.
+    """
+    standings, footers = pd.Series("", index=numbers.index), {}
+    images = means.by_image(rows)
+    for (*column, quantity), part in numbers.groupby([*COLUMN, "quantity"], sort=False):
+        measured = part[part["n"] > 0]
+        sign = means.sign(column[2], quantity)
+        if sign is None or len(measured) < 2:
+            continue
+        label = {k: (labels or {}).get(run) for k, run in measured["run_id"].items()}
+        measured = measured.assign(row=[f"{r} ({label[k]})" if label[k] else r for k, r in measured["row"].items()])
+        under = {k: records.conditions(runs.get(run, {})) for k, run in measured["run_id"].items()}
+        if quantity == "fps":  # seconds are the machine's, not a sample over images
+            under = {
+                k: kept | {"device": records.device(runs.get(measured["run_id"][k], {}))} for k, kept in under.items()
+            }
+        scores = pd.DataFrame({
+            k: means.split(images[run], column[3], threshold)[SCORES.get(quantity, quantity)]
+            for k, run in measured["run_id"].items()
+        })  # fmt: skip
+        groups = comparable(scores, under)
+        lines = footers.setdefault(tuple(column), [])
+        lines += [line for line in _apart(measured, scores, groups, under) if line not in lines]
+        for group in groups:
+            if len(group) > 1:
+                marks, said = _compared(measured.loc[group], scores[group].dropna(), quantity, sign, draws)
+                standings.update(pd.Series(marks))
+                lines += said
+    return numbers.assign(standing=standings), footers
+
+
+def comparable(scores: pd.DataFrame, under: Mapping[object, Mapping[str, str]]) -> list[list]:
+    """Rows in groups, each of one set of conditions and with at least half of its largest row's images in common.
+
+    scores: a column per row, by image, NaN where it has none. under: {row: its conditions}.
+    """
+    groups, there = [], scores.notna()
+    for k in sorted(scores, key=lambda k: -there[k].sum()):
+        for group in groups:
+            shared = there[[*group, k]].all(axis=1).sum()
+            if under[k] == under[group[0]] and shared and 2 * shared >= there[group[0]].sum():
+                group.append(k)
+                break
+        else:
+            groups.append([k])
+    return sorted((sorted(group, key=list(scores).index) for group in groups), key=lambda g: list(scores).index(g[0]))
+
+
+def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], under: Mapping) -> list[str]:
+    """Which rows are set side by side, where it is not all of them over all of their images."""
+    lines, there = [], scores.notna()
+    if len(groups) > 1:
+        keys = sorted({key for k in scores for key in under[k]})
+        differing = [key for key in keys if len({under[k].get(key) for k in scores}) > 1]
+        most = max(there[[a, b]].all(axis=1).sum() for x, y in combinations(groups, 2) for a, b in product(x, y))
+        why = (
+            f"they differ in {', '.join(differing)}"
+            if differing
+            else f"they share {words.count(most, 'image')} at most"
+        )
+        names = " | ".join(", ".join(measured["row"][group]) for group in groups)
+        lines.append(f"Not comparable across the bars: {names}; {why}. Marks and tests hold between them.")
+    for group in groups:
+        shared, most = there[group].all(axis=1).sum(), there[group].sum().max()
+        if shared < most:
+            names = "all rows" if len(groups) == 1 else ", ".join(measured["row"][group])
+            lines.append(f"Marks and tests are over the {words.count(shared, 'image')} that {names} share.")
+    return lines
+
+
+def _compared(
+    measured: pd.DataFrame, scores: pd.DataFrame, quantity: str, sign: int, draws: int
+) -> tuple[dict[object, str], list[str]]:
+    """{row: its standing} of rows over the same images, and what is to be said of them.  scores: without NaN."""
+    means = measured["mean"] if quantity == "fps" else scores.mean()
+    best = means.index[(sign * means).argmax()]
+    marks = {k: "best" if means[k] == means[best] else "" for k in means.index}
+    if quantity == "fps":
+        return marks, []
+    others = [k for k in means.index if not marks[k]]
+    gaps = {k: (scores[best] - scores[k]).to_numpy() for k in others}
+    for k, p in zip(others, holm([signed_rank(gaps[k]) for k in others]), strict=True):
+        marks[k] = "level" if p > LEVEL else ""
+    lines = _ranking(measured, scores, quantity, draws)
+    second = max(others, key=lambda k: sign * means[k], default=None)
+    n = images_needed(gaps[second]) if second is not None and marks[second] == "level" else None
+    if n and n > len(scores):
+        a, b = measured["row"][best], measured["row"][second]
+        lines.append(
+            f"To tell {a} from {b} by {SHOWN[quantity]}: about {words.count(n, 'image')}; here {len(scores):,}."
+        )
+    return marks, lines
+
+
+def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, quantity: str, draws: int) -> list[str]:
+    """The line that sets the measured ranking beside the published one, if there are three rows of both."""
+    both = measured.index[measured["published"].notna()]
+    values = scores[both].to_numpy()
+    if len(both) < 3 or not len(values):
+        return []
+    published = measured.loc[both, "published"].astype(float).to_numpy()
+    tau = tau_b(values.mean(axis=0), published)
+    if np.isnan(tau):
+        return []
+    interval = ""
+    if len(values) > 1:
+        low, high = np.nanpercentile(tau_b(means.resampled(values, draws), published), [2.5, 97.5])
+        interval = f" [{low:.2f}, {high:.2f}]"
+    return [f"Kendall's τ-b of measured and published {SHOWN[quantity]}, {len(both)} rows: {tau:.2f}{interval}."]

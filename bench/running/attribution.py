@@ -1,0 +1,65 @@
+"""Runs the method on a batch, times it, counts its passes and checks what it returned."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from bench.notes import listening
+from bench.rng import Rng
+from bench.running.job import Cell
+from bench.running.timing import Clock
+from bench.store.atomic import whole
+from bench.types import Images, Targets
+
+
+def explain(cell: Cell, x: Images, target: Targets, ids: list[str], n: int) -> tuple[Images, list[dict]]:
+    """The maps, and for each of the first n images what its row says of the attribution.
+
+    A map that is not finite is a failed row, never a score: it is set to zero here so that it can stay in the batch.
+    """
+    network = cell.network
+    before = network.forward_passes, network.backward_passes
+    with Clock(cell.compute) as clock, listening() as notes:
+        maps = cell.method(network, x, target, Rng(cell.seed, cell.method_name, ids, x.device)).detach()
+    if maps.shape != x.shape:
+        raise ValueError(
+            f"{cell.config.cfg.method._target_} returned {tuple(maps.shape)}; expected the input's shape {tuple(x.shape)}"
+        )
+    finite = maps.isfinite().flatten(1).all(dim=1).tolist()
+    same_for_all = {
+        "seconds_attribution": clock.seconds / n,
+        "forward_passes": (network.forward_passes - before[0]) / len(x),
+        "backward_passes": (network.backward_passes - before[1]) / len(x),
+    }
+    notes = {name: values.tolist() if isinstance(values, Tensor) else values for name, values in notes.items()}
+    facts = []
+    for i in range(n):
+        fact = same_for_all | {name: values[i] for name, values in notes.items()}
+        fact["error"] = fact.get("error") or (None if finite[i] else "the map holds NaN or infinity")
+        facts.append(fact | {"status": "failed" if fact["error"] else "ok"})
+    return maps.nan_to_num(0, 0, 0), facts
+
+
+def save(cell: Cell, maps: dict[str, Tensor | None]) -> None:
+    """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W], if wanted or there already: what lies
+    there is never the map of an image as it once was. None: there is no map, and what lies there goes.
+    """
+    for image, values in maps.items():
+        file = _file(cell, image)
+        if values is None:
+            file.unlink(missing_ok=True)
+            continue
+        if not (cell.save_attributions or file.exists()):
+            continue
+        with whole(file) as path, path.open("wb") as stream:
+            np.save(stream, values.float().cpu().contiguous().numpy())
+
+
+def unsaved(cell: Cell, image: str) -> bool:
+    """Whether the map of this image is wanted and not there."""
+    return cell.save_attributions and not _file(cell, image).exists()
+
+
+def _file(cell: Cell, image: str) -> Path:
+    return cell.maps / f"{image}.npy"

@@ -1,0 +1,162 @@
+"""Where and how it is computed: device, precision, batch size."""
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from omegaconf import DictConfig
+
+from bench.config import flag
+from bench.errors import UserError
+from bench.networks.network import Network
+from bench.running.memory import keep_freed_memory
+from methods.parts.gradient import input_gradient, probability
+
+CPU_BATCH = 8  # more only fills the cache; and every batch is padded to this size
+GPU_MEMORY_SHARE = 0.5
+GPU_BATCH_LIMIT = 256
+SEARCHED = 8  # how many larger batch sizes are tried for one that treats all places alike
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The settings of one run, resolved."""
+
+    device: torch.device
+    dtype: torch.dtype
+    scoring: Callable[[], AbstractContextManager]  # the precision of scoring passes
+    batch_size: int
+    workers: int
+
+    @property
+    def device_name(self) -> str:
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else processor()
+
+    def place(self, x: torch.Tensor) -> torch.Tensor:
+        """Images where the network works, in its precision and memory layout."""
+        return x.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+
+    def workers_for(self, images: int) -> int:
+        """Starting processes for a handful of images takes longer than reading them."""
+        return self.workers if images > 4 * self.batch_size else 0
+
+    def synchronise(self) -> None:
+        """Wait until the device has done what it was given: a clock read before that shows nothing."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def prepare(cfg: DictConfig, network: Network) -> tuple[Compute, Network]:
+    """Put the network where it will work, in its precision and memory layout."""
+    device, dtype = find_device(cfg.device), set_precision(cfg.precision)
+    if device.type == "cpu":
+        keep_freed_memory()
+    network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    if flag(cfg, "compile"):
+        network.net = torch.compile(network.net)
+    half = cfg.precision == "bf16"
+    compute = Compute(
+        device=device,
+        dtype=dtype,
+        scoring=(lambda: torch.autocast(device.type, torch.bfloat16)) if half else nullcontext,
+        batch_size=find_batch_size(cfg.batch_size, network, device),
+        workers=find_workers(cfg.workers),
+    )
+    return compute, network
+
+
+def find_device(name: str) -> torch.device:
+    """auto, cpu, cuda or cuda:N; a GPU that is not there is an error, not a slow run."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"compute.device={name}: expected auto, cpu, cuda or cuda:N.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"compute.device={name}: expected auto, cpu, cuda or cuda:N.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"compute.device={name}: this machine shows {torch.cuda.device_count()} GPUs to torch.")
+    return device
+
+
+def find_workers(wanted: str | int) -> int:
+    """Processes that read images."""
+    if wanted == "auto":
+        return min(4, os.cpu_count() or 1)
+    if not isinstance(wanted, int) or wanted < 0:
+        raise UserError(f"compute.workers={wanted}: expected auto or a whole number from 0.")
+    return wanted
+
+
+def set_precision(name: str) -> torch.dtype:
+    """The dtype of images and weights. TF32 only where it was asked for: it is torch's silent default for convolutions."""
+    if name not in ("fp64", "fp32", "tf32", "bf16"):
+        raise UserError(f"compute.precision={name}: expected fp64, fp32, tf32 or bf16.")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    return torch.float64 if name == "fp64" else torch.float32
+
+
+def find_batch_size(wanted: str | int, network: Network, device: torch.device) -> int:
+    """The batch size asked for, or the next larger one at which every place in the batch rounds alike.
+
+    Matrix kernels treat the last rows of some batches (5 = 4 + 1) differently. There an image's last digit would depend
+    on its place in the batch, and with it on shards and order.
+    """
+    if wanted == "auto":
+        wanted = _gpu_batch(network, device) if device.type == "cuda" else CPU_BATCH
+    size = wanted
+    if not isinstance(size, int) or size < 1:
+        raise UserError(f"compute.batch_size={wanted}: expected auto or a whole number from 1.")
+    for larger in range(size, size + SEARCHED):
+        if _places_alike(network, larger, device):
+            return larger
+    return size
+
+
+def _places_alike(network: Network, batch: int, device: torch.device) -> bool:
+    """Whether one image gives the same logits and gradient, bit for bit, at every place of a batch."""
+    x = _image(network, device).expand(batch, -1, -1, -1).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        logits = network(x)
+    gradient = input_gradient(network, x, probability(logits.argmax(dim=1)))
+    return bool((logits == logits[:1]).all() and (gradient == gradient[:1]).all())
+
+
+def _gpu_batch(network: Network, device: torch.device) -> int:
+    """The power of two whose forward and backward pass takes about half of the memory of the card."""
+    x = _image(network, device)
+    network(x)
+    used = []
+    for batch in (1, 5):
+        torch.cuda.reset_peak_memory_stats(device)
+        input_gradient(
+            network,
+            x.expand(batch, -1, -1, -1).contiguous(),
+            probability(torch.zeros(batch, dtype=torch.long, device=device)),
+        )
+        used.append(torch.cuda.max_memory_allocated(device))
+    an_image = max(1, (used[1] - used[0]) / 4)
+    room = GPU_MEMORY_SHARE * torch.cuda.get_device_properties(device).total_memory - used[0]
+    return 1 << max(0, min(int(room / an_image), GPU_BATCH_LIMIT).bit_length() - 1)
+
+
+def _image(network: Network, device: torch.device) -> torch.Tensor:
+    """Some image that is nowhere flat, [1, 3, size, size]."""
+    size = network.preprocessing.size
+    ramp = torch.arange(3 * size * size, dtype=network.mean.dtype, device=device)
+    return (ramp * 0.7548776662).frac().view(1, 3, size, size)
+
+
+def processor() -> str:
+    """The name of the CPU, as far as the system tells."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,189 @@
+"""What a run will cost, said before it starts: passes from a dry run, seconds from two passes of the network."""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from torch import nn
+
+from bench import text as words
+from bench.config import Config
+from bench.errors import UserError
+from bench.images.preprocessing import Preprocessing
+from bench.images.source import Source
+from bench.networks.network import Network
+from bench.notes import listening
+from bench.rng import Rng
+from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
+from bench.running.job import Cell, bind, build
+from metrics.batch import Trial
+
+CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
+SHOWN = 2  # images that a CPU is timed by
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Passes an image, and the seconds that a batch of them takes."""
+
+    forward: int  # of the method
+    backward: int
+    scoring: int
+    seconds_a_batch: float
+
+    def line(self, images: int, batch_size: int) -> str:
+        batches = -(-images // batch_size)
+        return (
+            f"{words.count(images, 'image')}, each {self.forward} forward and {words.count(self.backward, 'backward pass')} "
+            f"of the method (at most) and {self.scoring} of scoring, {words.count(batch_size, 'image')} a pass: "
+            f"about {duration(batches * self.seconds_a_batch)}."
+        )
+
+
+def forecast(cell: Cell, metrics: list[str]) -> Forecast:
+    """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
+    classes, one_forward, one_backward = _try(cell.network, cell.compute, cell.compute.batch_size)
+    metrics = [cell.metrics[name] for name in metrics]
+    try:
+        forward, backward, scoring = count(cell.method, metrics, cell.network.preprocessing, classes)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
+        raise UserError(f"method={cell.method_name} or a metric does not take these settings: {error}.") from error
+    seconds = (forward + scoring) * one_forward + backward * one_backward
+    return Forecast(forward, backward, scoring, seconds)
+
+
+def count(method: Callable, metrics: list[Callable], images: Preprocessing, classes: int) -> tuple[int, int, int]:
+    """Forward and backward passes of a method, at most, and passes that score its map, for one image."""
+    stub = Stub(images, classes)
+    x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
+    with listening() as notes:
+        maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
+    counted = stub.forward_passes, stub.backward_passes
+    forward = int(notes.get("forward_passes", counted)[0])
+    backward = int(notes.get("backward_passes", counted[1:])[0])
+    if metrics:
+        trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
+    for metric in metrics:
+        metric(trial)
+    return forward, backward, stub.forward_passes - counted[0]
+
+
+def total(configs: list[Config], source: Callable[[int], Source], left: list[int]) -> str:
+    """Two sentences about a whole sweep: its passes, counted without a network, and its hours, if all can be timed.
+
+    source: the images, by size in pixels. left: images that each cell has still to compute.
+    """
+    known, forward, backward, seconds, untimed = {}, 0, 0, 0.0, {}
+    for config, images in zip(configs, left, strict=True):
+        cfg, pace = config.cfg, None
+        try:
+            pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (cfg.model, cfg.compute)))
+        except (UserError, HydraException, RuntimeError) as error:  # no such device, no memory, no such network
+            untimed[config.names["model"]] = str(error).splitlines()[0]
+        size = pace.size if pace else cfg.model.size or USUAL_SIZE
+        key = str([cfg.method, cfg.get("metric"), size])
+        if key not in known:
+            method = build(cfg.method, "method")
+            bind(method, source(size), cfg.run.seed)
+            metrics = [build(metric, f"metric.{name}") for name, metric in (cfg.get("metric") or {}).items()]
+            known[key] = count(method, metrics, Preprocessing(size, size), CLASSES)
+        of_method, back, scoring = known[key]
+        forward, backward = forward + images * (of_method + scoring), backward + images * back
+        if pace:
+            padded = -(-images // pace.batch_size) * pace.batch_size
+            seconds += padded * ((of_method + scoring) * pace.forward + back * pace.backward)
+    passes = f"{forward:,} forward and {words.count(backward, 'backward pass')} at most."
+    if untimed:
+        return f"{passes} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
+    return f"{passes} About {duration(seconds)} here, one cell after the other, going by a pass or two of each network."
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a network is on this device."""
+
+    size: int  # of its images, pixels
+    batch_size: int
+    forward: float  # seconds an image
+    backward: float
+
+
+@functools.cache
+def timed(model: str, settings: str) -> Pace:
+    """A network with random weights, as fast as with others: built, timed and let go. Nothing is downloaded.
+
+    model, settings: conf/model and conf/compute as yaml. A CPU takes as long for an image in a batch of two as of eight.
+    """
+    network = build(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}), "model")
+    cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False})
+    batch_size, on_cpu = cfg.batch_size, find_device(cfg.device).type == "cpu"
+    if on_cpu:
+        batch_size = CPU_BATCH if batch_size == "auto" else batch_size
+        cfg.batch_size = 1  # a larger one is tried out first
+    compute, network = prepare(cfg, network)
+    batch_size = batch_size if on_cpu else compute.batch_size
+    shown = min(batch_size, SHOWN) if on_cpu else batch_size
+    _, forward, backward = _try(network, compute, shown)
+    size = network.preprocessing.size
+    del network
+    if not on_cpu:
+        torch.cuda.empty_cache()  # of this network: the first cell will want the room
+    return Pace(size, batch_size, forward / shown, backward / shown)
+
+
+class Stub(Network):
+    """A network of no cost that has made up its mind, so that methods which stop early do not."""
+
+    def __init__(self, images: Preprocessing, classes: int):
+        super().__init__(
+            nn.Identity(),
+            mean=None,
+            std=None,
+            preprocessing=images,
+            feature_layer=None,
+            confusion=None,
+            weights_file=None,
+        )
+        self.evidence = 50 * torch.eye(classes)[0]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.forward_passes += len(x)
+        logits = self.evidence + self.net(x).mean(dim=(1, 2, 3))[:, None]
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)
+        return logits
+
+    def layer(self, name: str | None = None) -> nn.Module:
+        return self.net
+
+
+def _try(network: Network, compute: Compute, images: int) -> tuple[int, float, float]:
+    """The number of classes, and the seconds of one forward and one backward pass of so many images, warm."""
+    size = network.preprocessing.size
+    x = torch.full((images, 3, size, size), 0.5, device=compute.device, dtype=compute.dtype)
+    for _ in range(2):
+        with torch.enable_grad():
+            x.requires_grad_()
+            times = [_now(compute)]
+            logits = network(x)
+            times.append(_now(compute))
+            torch.autograd.grad(logits.sum(), x)
+            times.append(_now(compute))
+        spent = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return logits.shape[1], spent[0], spent[1]
+
+
+def _now(compute: Compute) -> float:
+    compute.synchronise()
+    return time.perf_counter()
+
+
+def duration(seconds: float) -> str:
+    """'12 s', '3 min', '5.2 h'."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

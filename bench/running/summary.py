@@ -1,0 +1,24 @@
+"""The means of a run, printed when it ends."""
+
+from bench.running.job import Cell
+
+
+def summary(cell: Cell) -> tuple[str, dict[str, str]]:
+    """One line a metric, over the images that this process was asked for; and the failed ones, each with its reason."""
+    lines, failed = [], dict(cell.unmapped)
+    for metric in cell.metrics:
+        rows = cell.rows(metric).read().to_pandas()
+        rows = rows[rows["image_id"].isin(cell.ids)]
+        ok = rows[rows["status"] == "ok"].drop_duplicates("image_id")  # two processes may have had the same work
+        for image, error in rows.loc[~rows["image_id"].isin(ok["image_id"]), ["image_id", "error"]].itertuples(
+            index=False
+        ):
+            failed.setdefault(image, error)
+        means = {name: ok[name].mean() for name in ("insertion", "deletion", "score") if ok[name].notna().any()}
+        if "insertion" in means:
+            means["gap"] = means["insertion"] - means["deletion"]
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+        lines.append(f"{metric:20} n {len(ok):5}  {shown or 'no scores'}")
+    lines += [f"Rows: {cell.results / 'rows'}"] if cell.metrics else []
+    lines += [f"Maps: {cell.maps}"] if cell.save_attributions else []
+    return "\n".join(lines), failed

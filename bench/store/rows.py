@@ -1,0 +1,109 @@
+"""The row store: one hive-partitioned parquet dataset, written so that a crash loses at most the batch in hand.
+
+A process writes files of its own, each first under a hidden name and then renamed, so a reader sees whole files only.
+Each file carries, beside its columns, the fingerprints of its images: a row counts as done only as long as the image
+is still the one it was made from.
+"""
+
+import json
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bench.store.atomic import whole
+
+SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("image_id", pa.string()),
+        ("label", pa.int64()),
+        ("prediction", pa.int64()),
+        ("target", pa.int64()),  # the class that was explained and scored
+        ("confidence", pa.float64()),  # largest softmax probability of the clean image
+        ("status", pa.string()),  # ok | failed
+        ("error", pa.string()),
+        ("seconds_attribution", pa.float64()),  # of the batch, divided by its images
+        ("seconds_metric", pa.float64()),  # likewise; passes that metrics share count for the first of them
+        ("forward_passes", pa.float64()),  # of the attribution
+        ("backward_passes", pa.float64()),
+        ("completeness_gap", pa.float64()),  # sum of the map minus what theory promises, where it promises something
+        ("insertion", pa.float64()),
+        ("deletion", pa.float64()),
+        ("score", pa.float64()),  # of metrics with one value
+        ("insertion_curve", pa.list_(pa.float32())),
+        ("deletion_curve", pa.list_(pa.float32())),
+    ]
+)
+FINGERPRINTS = b"heatproof.fingerprints"
+ROWS_A_FILE = 1000
+
+
+class Rows:
+    """The rows of one run: one model, one method, one metric on one data source."""
+
+    def __init__(self, results: Path, cell: dict[str, str], run_id: str):
+        self.folder = results / "rows" / "/".join(f"{k}={cell[k]}" for k in ("data", "model", "method", "metric"))
+        self.run_id = run_id
+        self._file, self._rows, self._fingerprints = self._new_file(), [], {}
+
+    def done(self) -> dict[str, str]:
+        """image id -> fingerprint of the image it was made from, for every row that is not a failure."""
+        done = {}
+        for _, table in self._tables(["image_id", "status"]):
+            fingerprints = json.loads((table.schema.metadata or {}).get(FINGERPRINTS, b"{}"))
+            ok = table.filter(pc.field("status") == "ok")
+            done |= {i: fingerprints.get(i, "") for i in ok["image_id"].to_pylist()}
+        return done
+
+    def forget(self, ids: Collection[str]) -> None:
+        """Take out what is there of these images, failures for instance, before they are tried again."""
+        for file, table in self._tables():
+            kept = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(list(ids), pa.string()))))
+            if len(kept) == len(table):
+                continue
+            if len(kept) == 0:
+                file.unlink(missing_ok=True)
+            else:
+                self._write(file, kept.replace_schema_metadata(table.schema.metadata))
+
+    def add(self, rows: Iterable[dict], fingerprints: dict[str, str]) -> None:
+        """Rows of one batch, safe on disk when this returns."""
+        if len(self._rows) >= ROWS_A_FILE:
+            self._file, self._rows, self._fingerprints = self._new_file(), [], {}
+        self._rows += [{"run_id": self.run_id, **row} for row in rows]
+        self._fingerprints |= fingerprints
+        metadata = {FINGERPRINTS: json.dumps(self._fingerprints).encode()}
+        self._write(self._file, pa.Table.from_pylist(self._rows, SCHEMA.with_metadata(metadata)))
+
+    def read(self) -> pa.Table:
+        """All rows of this run."""
+        tables = [table.replace_schema_metadata(None) for _, table in self._tables()]
+        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def _tables(self, columns: list[str] | None = None) -> Iterator[tuple[Path, pa.Table]]:
+        """Every file with its content, read through one handle: another process may put a newer one in its place.
+
+        A file that is gone since it was listed is passed over: who took it away computes its rows again.
+        """
+        for file in self._files():
+            try:
+                with file.open("rb") as stream:
+                    table = pq.ParquetFile(stream).read(columns)
+            except FileNotFoundError:
+                continue
+            yield file, table
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{self.run_id}-*.parquet"))
+
+    def _new_file(self) -> Path:
+        return self.folder / f"{self.run_id}-{uuid.uuid4().hex[:12]}.parquet"
+
+    @staticmethod
+    def _write(file: Path, table: pa.Table) -> None:
+        with whole(file) as path:
+            pq.write_table(table, path)

@@ -1,0 +1,142 @@
+"""A figure that is computed in one go, without rows: what la_fig2, aii_fig1 and aii_fig2 have in common.
+
+A study takes what `bench.run` takes. `model=a,b` and `method=c,d` are lists, as in a sweep. It writes a table and a picture:
+<results>/report/NAME.md, .csv, .tex, .png and .pdf.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+import bench
+from bench.config import elsewhere, load
+from bench.errors import UserError
+from bench.images.source import Batch, stream
+from bench.report import means, render
+from bench.running.forecast import duration, forecast
+from bench.running.job import Cell, bind, build, open_cell
+
+
+@dataclass
+class Study:
+    """What the five files are made from."""
+
+    name: str
+    title: str
+    facts: list[str]  # lines above the tables
+    grids: list[render.Grid]
+    numbers: pd.DataFrame  # the CSV
+    draw: Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
+    notes: list[str] = field(default_factory=list)  # lines below the tables
+
+
+def main(doc: str, make: Callable[[list[str]], tuple[Study, Path]]) -> None:
+    """The whole of such a module. make: command line -> study, and the folder `results`."""
+    arguments = sys.argv[1:]
+    if {"--help", "-h"} & set(arguments):
+        print(doc.strip())
+        return
+    try:
+        study, results = make(arguments)
+        stem = results / "report" / study.name
+        paths = render.write(stem, study.title, study.facts, study.grids, study.notes, study.numbers)
+        paths += study.draw(stem)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(paths[0].read_text())
+    print(*paths, sep="\n")
+
+
+def cells(overrides: list[str], methods: tuple[str, ...]) -> list[list[Cell]]:
+    """For each network a cell for each method; cells of one network share it and its images.
+
+    methods: unless the command line says method=.  A network's or a method's settings (method.steps=5) are those of all.
+    """
+    models, overrides = listed(overrides, "model", ())
+    chosen, overrides = listed(overrides, "method", methods)
+    found = []
+    for model in models or (None,):
+        of_model = [f"model={model}"] if model else []
+        configs = [load([*overrides, *of_model, f"method={method}"]) for method in chosen]
+        opened = [open_cell(configs[0])]
+        for config in configs[1:]:
+            method = build(config.cfg.method, "method")
+            bind(method, opened[0].source, opened[0].seed)
+            opened.append(replace(opened[0], config=config, method=method))
+        found.append(opened)
+    return found
+
+
+def listed(overrides: list[str], key: str, default: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+    """The values of `key=a,b` (or [a,b]), the last one if it is given twice, and the command line without it."""
+    given = [override for override in overrides if override.startswith(f"{key}=")]
+    rest = [override for override in overrides if override not in given]
+    if not given:
+        return default, rest
+    values = given[-1].partition("=")[2].strip("[]").split(",")
+    return tuple(dict.fromkeys(value.strip() for value in values if value.strip())) or default, rest
+
+
+def batches(cell: Cell) -> Iterator[Batch]:
+    """The cell's images where and how its network wants them. UserError: one that cannot be read; rows would remember
+    it, a figure cannot.
+    """
+    for batch in stream(cell.source, cell.ids, cell.compute.batch_size, cell.compute.workers_for(len(cell.ids))):
+        for failure in batch.failures:
+            raise UserError(f"{failure.error}. Every image that was asked for counts here: mend it, or name others.")
+        if batch.ids:
+            yield replace(batch, x=cell.compute.place(batch.x))
+
+
+def announce(title: str, parts: list[tuple[Cell, int]]) -> None:
+    """What it will cost.  parts: for each method how many maps."""
+    forward = backward = 0
+    seconds = 0.0
+    for cell, maps in parts:
+        cost = forecast(cell, [])
+        forward, backward = forward + maps * cost.forward, backward + maps * cost.backward
+        seconds += -(-maps // cell.compute.batch_size) * cost.seconds_a_batch
+    print(
+        f"{title}.\nTo do: {forward:,} forward and {backward:,} backward passes at most: about {duration(seconds)}.",
+        file=sys.stderr,
+    )
+
+
+def average(values: np.ndarray, draws: int) -> dict[str, float]:
+    """[n] -> mean and its 95 % bootstrap interval; values that are NaN are counted as failed."""
+    kept = values[~np.isnan(values)]
+    low, high = means.interval(kept[:, None], draws)[:, 0]
+    mean = kept.mean() if len(kept) else np.nan
+    return {"mean": mean, "ci_low": low, "ci_high": high, "n": len(kept), "failed": len(values) - len(kept)}
+
+
+def shown(numbers: dict) -> render.Cell:
+    """mean ± half of its interval."""
+    return render.Cell(render.estimate(numbers["mean"], numbers["ci_low"], numbers["ci_high"], digits=3))
+
+
+def facts(opened: list[Cell], images: str, script: str, overrides: list[str]) -> list[str]:
+    """Where the numbers come from, and how to have them again.  images: how many of what."""
+    first, cfg = opened[0], opened[0].config.cfg
+    weights = ", ".join(f"{cell.config.names['model']} {cell.weights[:8]}" for cell in opened)
+    said = elsewhere(overrides)
+    return [
+        f"Data: {images}.",
+        f"Settings: precision {cfg.compute.precision}, seed {cfg.run.seed}, target {cfg.run.target}, device "
+        f"{first.compute.device_name}; Heatproof {bench.__version__}, protocol {bench.PROTOCOL}.",
+        f"Weights: {weights}.",
+        interval(cfg),
+        f"Made again by `{f'python -m bench.studies.{script} {said}'.strip()}`, and data.root= where the images lie.",
+    ]
+
+
+def interval(cfg: DictConfig) -> str:
+    return (
+        f"Mean ± half of its 95 % bootstrap interval ({cfg.report.bootstrap} resamples; both ends are in the CSV); no "
+        "interval where there is but one value."
+    )

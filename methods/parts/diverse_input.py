@@ -1,0 +1,67 @@
+"""DI, diverse input. Xie et al., CVPR 2019, https://arxiv.org/abs/1803.06978: if a coin says so, an image is resized to
+a random size and put at a random place on a black canvas before a gradient is taken.
+
+    seen = rows x columns^T        gradient at x = rows^T (gradient at seen) columns
+
+Resizing (bilinear) and placing are linear and act on rows and columns apart, so each is a matrix. An image's own size
+then needs no shape of its own, and the way back is a transpose, which rounds the same every time; the backward pass of
+torch's `interpolate` on a GPU does not.
+Agrees with: torch's `interpolate`, `pad` and, where the canvas is shrunk back, `interpolate` again.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from bench.rng import Rng
+from bench.types import Images, Objective
+from methods.parts.gradient import input_gradient
+
+
+def diverse_gradient(
+    model: nn.Module, x: Images, objective: Objective, rng: Rng, *, rate: float, probability: float, resize_back: bool
+) -> Images:
+    """d objective / d x through a random view of x. One forward and one backward pass.
+
+    rate: of the side, the other end of the range of sizes, see `random_view`.  probability: of a view, not x itself.
+    resize_back: the canvas is shrunk to the side of x again. Otherwise all images share one size, so one draw: then
+    rng is `Rng.of_the_run()`.
+    """
+    if probability == 0:
+        return input_gradient(model, x, objective)
+    rows, columns, shown = random_view(rng, x, rate=rate, probability=probability, resize_back=resize_back)
+    if rows.shape[2] == rows.shape[3]:
+        same = torch.eye(len(rows[0, 0]), dtype=x.dtype, device=x.device)
+        rows, columns = (torch.where(shown[:, None, None, None], matrix, same) for matrix in (rows, columns))
+    elif not bool(shown):
+        return input_gradient(model, x, objective)
+    return rows.mT @ input_gradient(model, rows @ x @ columns.mT, objective) @ columns
+
+
+def random_view(
+    rng: Rng, x: Images, *, rate: float, probability: float, resize_back: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """rows and columns, [B, 1, side', side], and the coin, [B]. Four draws an image: size, top, left, coin.
+
+    A side of 224 becomes one of 224 … 256 on a canvas of 257 at rate 1.15, one of 201 … 223 on a canvas of 224 at 0.9.
+    """
+    side = x.shape[3]
+    smallest, canvas = sorted((side, int(side * rate)))
+    draw = rng.uniform(4).double()  # [B, 4]; in float32 a product could round up to the end that is left out
+    size = smallest + (draw[:, 0] * (canvas - smallest)).floor()
+    top, left = (draw[:, 1:3] * (canvas - size)[:, None]).floor().to(x.dtype).unbind(dim=1)
+    size = size.to(x.dtype)
+    rows, columns = placed(size, top, side, canvas), placed(size, left, side, canvas)
+    if resize_back and canvas != side:
+        back = placed(torch.full_like(size[:1], side), torch.zeros_like(size[:1]), canvas, side)
+        rows, columns = back @ rows, back @ columns
+    return rows, columns, draw[:, 3] < probability
+
+
+def placed(size: Tensor, offset: Tensor, side: int, canvas: int) -> Tensor:
+    """[B, 1, canvas, side]: a line of `side` pixels resized to `size`, linearly, and put on a canvas at `offset`."""
+    pixel = torch.arange(canvas, dtype=size.dtype, device=size.device) - offset[:, None]  # [B, canvas]
+    source = ((pixel + 0.5) * side / size[:, None] - 0.5).clamp(0, side - 1)
+    near = torch.arange(side, dtype=size.dtype, device=size.device)
+    weight = (1 - (source[:, :, None] - near).abs()).relu()
+    inside = (pixel >= 0) & (pixel < size[:, None])
+    return (weight * inside[:, :, None])[:, None]
