@@ -13,10 +13,10 @@ from bench.config import CONF, Config, chosen
 from bench.errors import UserError
 from bench.experiments.plan import of_cell
 from bench.running.forecast import forecast
-from bench.running.job import Cell, open_cell
+from bench.running.job import Job, open_job
 from bench.running.runner import missing, run
 from bench.running.summary import summary
-from bench.text import count
+from bench.text import plural
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -24,36 +24,36 @@ def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
     config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
-        failed = carry_out(open_cell(of_cell(config)))
+        failed = carry_out(open_job(of_cell(config)))
         if failed:
             image, why = next(iter(failed.items()))
-            raise UserError(f"{count(len(failed), 'image')} failed; {image}: {why}. The next run tries again.")
+            raise UserError(f"{plural(len(failed), 'image')} failed; {image}: {why}. The next run tries again.")
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:  # Hydra runs the other cells first, then exits 1
             raise CompactHydraException(f"error: {error}") from error
         sys.exit(f"error: {error}")
 
 
-def carry_out(cell: Cell) -> dict[str, str]:
+def carry_out(job: Job) -> dict[str, str]:
     """Compute what is missing, with a forecast before and the means after. Returns the failed images and why."""
-    work = missing(cell)
-    names = cell.config.names
-    wanted = ", ".join(cell.metrics) or "maps alone"
+    work = missing(job)
+    names = job.config.names
+    wanted = ", ".join(job.metrics) or "maps alone"
     print(f"{names['method']} on {names['model']}, {names['data']}: {wanted}", file=sys.stderr)
-    there = len(cell.ids) - len(work)
+    there = len(job.ids) - len(work)
     if not work:
-        print(f"Nothing to compute. There already: {count(there, 'image')}.", file=sys.stderr)
+        print(f"Nothing to compute. There already: {plural(there, 'image')}.", file=sys.stderr)
     else:
-        lacking = [metric for metric in cell.metrics if any(metric in metrics for metrics in work.values())]
-        cost = forecast(cell, lacking).line(len(work), cell.compute.batch_size)
-        before = f"There already: {count(there, 'image')}. " if there else ""
+        lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
+        cost = forecast(job, lacking).line(len(work), job.compute.batch_size)
+        before = f"There already: {plural(there, 'image')}. " if there else ""
         print(f"{before}To do: {cost}", file=sys.stderr)
-        for metric in lacking or ([] if cell.metrics else [None]):
-            cell.record(metric)
+        for metric in lacking or ([] if job.metrics else [None]):
+            job.record(metric)
         with tqdm(total=len(work), unit="image", smoothing=0.05) as bar:
-            for images in run(cell, work):
+            for images in run(job, work):
                 bar.update(images)
-    text, failed = summary(cell)
+    text, failed = summary(job)
     print(text)
     return failed
 

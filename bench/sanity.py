@@ -27,13 +27,13 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench import text as words
 from bench.config import Config, chosen
 from bench.errors import UserError
 from bench.images.source import stream
 from bench.networks.network import Network
 from bench.rng import Rng
-from bench.running.job import Cell, open_cell
+from bench.running.job import Job, open_job
+from bench.text import plural
 from bench.types import Images, PerImage
 
 STAGES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the layers that are scrambled; the first stage is the last layer alone
@@ -47,11 +47,11 @@ def main(cfg: DictConfig) -> None:
     cfg.data.limit = cfg.data.limit or IMAGES
     config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
-        cell = open_cell(config)
-        table = pd.DataFrame(compare(cell))
-        file = save(table, cell)
+        job = open_job(config)
+        table = pd.DataFrame(compare(job))
+        file = save(table, job)
         text, passed = verdict(table)
-        images = words.count(table["image_id"].nunique(), "image")
+        images = plural(table["image_id"].nunique(), "image")
         print(f"{config.names['method']} on {config.names['model']}, {images}: {text}\n{file}")
         if not passed:
             raise UserError(f"{config.names['method']} fails: its maps hardly need the trained network.")
@@ -72,19 +72,19 @@ def verdict(table: pd.DataFrame) -> tuple[str, bool]:
     ), passed
 
 
-def compare(cell: Cell) -> Iterator[dict]:
+def compare(job: Job) -> Iterator[dict]:
     """One row an image and stage: how like the trained network's map that of the scrambled one is."""
-    batches = [batch for batch in stream(cell.source, cell.ids, cell.compute.batch_size, workers=0) if batch.ids]
-    images = [cell.compute.place(batch.x) for batch in batches]
-    targets = [cell.network(x).argmax(dim=1) for x in images]
+    batches = [batch for batch in stream(job.source, job.ids, job.compute.batch_size, workers=0) if batch.ids]
+    images = [job.compute.place(batch.x) for batch in batches]
+    targets = [job.network(x).argmax(dim=1) for x in images]
 
     def maps(network: Network, k: int) -> Images:
-        rng = Rng(cell.seed, cell.method_name, batches[k].places, images[k].device)
-        return cell.method(network, images[k], targets[k], rng).detach().abs()
+        rng = Rng(job.seed, job.method_name, batches[k].places, images[k].device)
+        return job.method(network, images[k], targets[k], rng).detach().abs()
 
-    trained = [maps(cell.network, k) for k in range(len(batches))]
+    trained = [maps(job.network, k) for k in range(len(batches))]
     for share in STAGES:
-        network = scrambled(cell.network, share, cell.seed, images)
+        network = scrambled(job.network, share, job.seed, images)
         for k, batch in enumerate(batches):
             alike = rank_correlation(trained[k], maps(network, k)).tolist()
             for image, correlation in zip(batch.ids, alike, strict=False):
@@ -134,10 +134,10 @@ def _correlation(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-12)
 
 
-def save(table: pd.DataFrame, cell: Cell) -> Path:
+def save(table: pd.DataFrame, job: Job) -> Path:
     """<results>/sanity/<method>-<model>-<data>.csv."""
-    names = cell.config.names
-    file = cell.results / "sanity" / f"{names['method']}-{names['model']}-{names['data']}.csv"
+    names = job.config.names
+    file = job.results / "sanity" / f"{names['method']}-{names['model']}-{names['data']}.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(file, index=False)
     return file

@@ -1,10 +1,10 @@
 """Numbers in sentences, and numbers among words."""
 
 
-def count(n: int, noun: str) -> str:
+def plural(n: int, noun: str) -> str:
     """'1 image', '1,000 images', '2 passes'."""
-    plural = noun + ("es" if noun.endswith("s") else "s")
-    return f"{n:,} {noun if n == 1 else plural}"
+    many = noun + ("es" if noun.endswith("s") else "s")
+    return f"{n:,} {noun if n == 1 else many}"
 
 
 def number(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""One batch of maps on trial, and what its metrics share.
+"""One batch of maps, and what its metrics share.
 
 Metrics that play the same game (order, baseline, step) read different things off the same frames, and every game begins
 or ends with the clean image and with the baseline: each is passed through the network once.
@@ -23,7 +23,7 @@ class Unfit(ValueError):
     """A metric cannot score these images, whatever the map. The message says what they lack, and the cure."""
 
 
-class Trial:
+class MapBatch:
     """Maps of a batch of images, all of one method. Nothing here mixes images."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Trial:
         self.baseline = cache(lambda name: baseline_image(name, x, colour))
         self.clean = cache(lambda: self.read(x))
         self.blank = cache(lambda name: self.read(self.baseline(name)))
-        self.play = cache(self._play)
+        self.curves = cache(self._curves_of)
 
     def rng(self, name: str) -> Rng:
         """A metric's own streams: the same perturbations for every method."""
@@ -68,7 +68,7 @@ class Trial:
         }
 
     @torch.inference_mode()
-    def _play(self, order: str, baseline: str, step: int) -> tuple[Readings, Readings]:
+    def _curves_of(self, order: str, baseline: str, step: int) -> tuple[Readings, Readings]:
         """Insertion and deletion, frame by frame: readout -> [B, S + 1], both ends included."""
         tau, steps = reveal_index(self.attribution, order, step)
         tau = tau.contiguous(memory_format=torch.channels_last)  # the layout in which images are placed

@@ -16,20 +16,20 @@ Agrees with: captum `infidelity(..., normalize=True)` on the same perturbations.
 
 import torch
 
-from metrics.batch import Readings, Trial
+from metrics.batch import MapBatch, Readings
 
 
 @torch.inference_mode()
-def infidelity(trial: Trial, *, draws: int, share: float, sigma: float) -> Readings:
+def infidelity(batch: MapBatch, *, draws: int, share: float, sigma: float) -> Readings:
     """score, [B], in squared units of the logit; lower is better.
 
     draws: perturbations of an image; every method's maps meet the same ones.  share: of an image's values, that a draw
     perturbs.  sigma: in units of x. Costs `draws` forward passes and the clean image's; memory does not grow with draws.
     """
-    x, rng = trial.x, trial.rng("infidelity")
-    scores = trial.attribution.flatten(1).double()  # [B, 3HW]
+    x, rng = batch.x, batch.rng("infidelity")
+    scores = batch.attribution.flatten(1).double()  # [B, 3HW]
     scores = scores / scores.norm(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
-    clean = trial.clean()["logit"].double()
+    clean = batch.clean()["logit"].double()
 
     dd = du = uu = torch.zeros_like(clean)  # sums over draws
     for _ in range(draws):
@@ -38,7 +38,7 @@ def infidelity(trial: Trial, *, draws: int, share: float, sigma: float) -> Readi
         noise = sigma * rng.normal(*x.shape[1:]).to(x.dtype)
         taken = torch.where(chosen.view_as(x), torch.clamp(x + noise, x - 1, x), 0)
         left = (x - taken).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
-        d, u = clean - trial.read(left)["logit"].double(), (taken.flatten(1) * scores).sum(dim=1)
+        d, u = clean - batch.read(left)["logit"].double(), (taken.flatten(1) * scores).sum(dim=1)
         dd, du, uu = dd + d * d, du + d * u, uu + u * u
     b = du / (uu + draws * 1e-8)
     return {"score": (dd - 2 * b * du + b * b * uu) / draws}

@@ -11,21 +11,21 @@ the object. Beside both stands what chance gives, the share of the image that th
 
 from torch import Tensor
 
-from metrics.batch import Readings, Trial, Unfit
+from metrics.batch import MapBatch, Readings, Unfit
 
 
-def localisation(trial: Trial, *, game: str) -> Readings:
+def localisation(batch: MapBatch, *, game: str) -> Readings:
     """score, [B], in [0, 1]; a map without a positive value has a mass of 0. No passes.
 
     game: `mass` or `pointing`. A pixel's attribution is the sum of its channels; of equal largest values the first counts.
     Raises Unfit for images without a mask.
     """
-    if trial.mask is None:
+    if batch.mask is None:
         raise Unfit(
             "localisation needs to know where the object is, and these images come without masks; choose a source that "
             "draws them (data=synthetic), or leave localisation and pointing out of metric=[…]."
         )
-    heat, inside = trial.attribution.sum(dim=1).flatten(1), trial.mask.flatten(1)  # [B, HW]
+    heat, inside = batch.attribution.sum(dim=1).flatten(1), batch.mask.flatten(1)  # [B, HW]
     games = {"mass": mass, "pointing": pointing}
     return {"score": games[game](heat, inside)}
 

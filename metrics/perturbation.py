@@ -8,10 +8,10 @@ stand in conf/metric.
 
 import torch
 
-from metrics.batch import Readings, Trial
+from metrics.batch import MapBatch, Readings
 
 
-def perturbation(trial: Trial, *, order: str, baseline: str, readout: str, step: int) -> Readings:
+def perturbation(batch: MapBatch, *, order: str, baseline: str, readout: str, step: int) -> Readings:
     """insertion and deletion, [B], areas over [0, 1]; insertion_curve and deletion_curve, [B, S + 1].
 
     readout: `probability` of the target, in [0, 1], or `kl`: KL(uniform || p), in nats, which is large where the network
@@ -19,7 +19,7 @@ def perturbation(trial: Trial, *, order: str, baseline: str, readout: str, step:
     order: metrics/orders.py.  baseline: metrics/baselines.py.  step: values a step.
     Costs 2 (S − 1) forward passes, and the two ends, which all metrics of a batch share.
     """
-    insertion, deletion = (readings[readout] for readings in trial.play(order, baseline, step))
+    insertion, deletion = (readings[readout] for readings in batch.curves(order, baseline, step))
     return {
         "insertion": area(insertion),
         "deletion": area(deletion),

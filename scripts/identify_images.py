@@ -12,12 +12,12 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from bench import text as words
 from bench.config import load
 from bench.errors import UserError
 from bench.images.source import Batch
-from bench.running.job import open_cell
+from bench.running.job import open_job
 from bench.studies import study
+from bench.text import plural
 
 NETWORKS = ("inception_v3", "resnet50", "vgg16")
 SETS = {
@@ -35,13 +35,11 @@ def main() -> None:
     try:
         found = []
         for name in NETWORKS:
-            cell = open_cell(load(["metric=[unified]", *sys.argv[1:], f"model={name}"]))
-            images, confident, labelled, right = count(
-                cell.network, study.batches(cell), cell.config.cfg.report.threshold
-            )
+            job = open_job(load(["metric=[unified]", *sys.argv[1:], f"model={name}"]))
+            images, confident, labelled, right = count(job.network, study.batches(job), job.config.cfg.report.threshold)
             accuracy = f"{right / labelled:.1%} of {labelled} labels right" if labelled else "no labels"
             print(
-                f"{name:14} {confident:5} of {words.count(images, 'image')} with confidence ≥ 70 %; {accuracy}",
+                f"{name:14} {confident:5} of {plural(images, 'image')} with confidence ≥ 70 %; {accuracy}",
                 flush=True,
             )
             found.append(confident)
@@ -73,8 +71,8 @@ def verdict(found: tuple[int, ...], images: int) -> str:
     if worst == 0:
         return f"Set {name}: the counts are {wanted}, exactly."
     if worst <= TOLERANCE:
-        return f"Set {name}, most probably: its counts are {wanted}, at most {words.count(worst, 'image')} away."
-    return f"Neither set: the nearer, {name}, has {wanted}, up to {words.count(worst, 'image')} away."
+        return f"Set {name}, most probably: its counts are {wanted}, at most {plural(worst, 'image')} away."
+    return f"Neither set: the nearer, {name}, has {wanted}, up to {plural(worst, 'image')} away."
 
 
 if __name__ == "__main__":

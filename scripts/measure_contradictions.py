@@ -24,14 +24,14 @@ from bench.errors import UserError
 from bench.images.source import stream
 from bench.papers.published import FOLDER
 from bench.rng import Rng
-from bench.running.job import Cell, build, open_cell
+from bench.running.job import Job, build, open_job
 from bench.sanity import rank_correlation
-from bench.text import count
+from bench.text import plural
 from bench.types import Images, Objective, Targets
 from methods.big import attack
 from methods.parts.gradient import input_gradient, log_probability, probability
 from methods.parts.targeted import targeted_paths
-from metrics.batch import Readings, Trial
+from metrics.batch import MapBatch, Readings
 from metrics.infidelity import infidelity
 from metrics.orders import reveal_index
 from metrics.perturbation import perturbation
@@ -60,11 +60,11 @@ def main() -> None:
         print(__doc__)
         return
     try:
-        cell = open_cell(load([f"data.limit={IMAGES}", "metric=[infidelity]", *sys.argv[1:]]))
-        names = cell.config.names
-        images = f"{count(len(cell.ids), 'image')} of {names['data']}"
+        job = open_job(load([f"data.limit={IMAGES}", "metric=[infidelity]", *sys.argv[1:]]))
+        names = job.config.names
+        images = f"{plural(len(job.ids), 'image')} of {names['data']}"
         print(f"| # | {names['model']}, {images} | measured here |\n| --- | --- | --- |")
-        for number, what, measured in chain(of_the_tables(), of_the_network(cell)):
+        for number, what, measured in chain(of_the_tables(), of_the_network(job)):
             print(f"| {number} | {what} | {measured} |", flush=True)
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -127,7 +127,7 @@ def high_share(table: pd.Series, network: str, metric: str, methods: tuple[str, 
 def outside(table: pd.Series, family: str, methods: tuple[str, ...]) -> tuple[int, int]:
     """How many means over all images are not between those of their parts, and how many there are."""
     cells = [(n, m, f"{family}_{q}") for n in NETWORKS for m in methods for q in ("insertion", "deletion")]
-    splits = [[table[(*cell, split)] for split in ("low", "all", "high")] for cell in cells]
+    splits = [[table[(*job, split)] for split in ("low", "all", "high")] for job in cells]
     return sum(not min(low, high) <= all_ <= max(low, high) for low, all_, high in splits), len(cells)
 
 
@@ -158,8 +158,8 @@ class Sight:
         method = build(load([f"method={name}", *settings]).cfg.method, "method")
         return method(self.network, self.x, self.target, self.rng(name)).detach()
 
-    def trial(self, maps: Images) -> Trial:
-        return Trial(
+    def trial(self, maps: Images) -> MapBatch:
+        return MapBatch(
             self.network, self.x, self.target, maps, ids=self.ids, seed=self.seed, colour=lambda: torch.zeros(3)
         )
 
@@ -169,17 +169,17 @@ class Sight:
         return perturbation(self.trial(maps), order=order, baseline="black", readout="probability", step=step)
 
 
-def look(cell: Cell) -> tuple[Sight, list[int | None]]:
-    """All images of the cell as one batch, and their labels."""
-    batch = next(stream(cell.source, cell.ids, len(cell.ids), workers=0))
-    x = cell.compute.place(batch.x[: len(batch.ids)])
+def look(job: Job) -> tuple[Sight, list[int | None]]:
+    """All images of the job as one batch, and their labels."""
+    batch = next(stream(job.source, job.ids, len(job.ids), workers=0))
+    x = job.compute.place(batch.x[: len(batch.ids)])
     with torch.no_grad():
-        target = cell.network(x).argmax(dim=1)
-    return Sight(cell.network, x, target, batch.ids, cell.seed), batch.labels
+        target = job.network(x).argmax(dim=1)
+    return Sight(job.network, x, target, batch.ids, job.seed), batch.labels
 
 
-def of_the_network(cell: Cell) -> Iterator[Finding]:
-    sight, labels = look(cell)
+def of_the_network(job: Job) -> Iterator[Finding]:
+    sight, labels = look(job)
     with torch.no_grad():
         confidence = sight.network(sight.x).softmax(dim=1).amax(dim=1)
     yield 1, "share of images with confidence ≥ 70 %", f"{(confidence >= 0.7).double().mean():.3f}"
@@ -203,7 +203,7 @@ def of_the_network(cell: Cell) -> Iterator[Finding]:
 
     clean, leaky = sight.map("la", *SMALL_LA), leaky_la(sight)
     alike = rank_correlation(clean, leaky)
-    batch = f"a batch of {count(len(sight.ids), 'image')} of {count(sight.target.unique().numel(), 'class')}"
+    batch = f"a batch of {plural(len(sight.ids), 'image')} of {plural(sight.target.unique().numel(), 'class')}"
     yield (
         9,
         f"LA mixed over {batch}: rank correlation with its own map, mean (worst)",

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from bench.config import CONF, load
 from bench.errors import UserError
 from bench.images.source import stream
-from bench.running.job import open_cell
+from bench.running.job import open_job
 from bench.running.runner import judge
 from bench.studies import study
 
@@ -58,15 +58,15 @@ def differences(overrides: list[str], precision: str) -> np.ndarray:
 def insertions(overrides: list[str]) -> np.ndarray:
     """The unified insertion of each image, [n]. Leaves no rows."""
     with tempfile.TemporaryDirectory() as folder:
-        cell = open_cell(load([f"data.limit={IMAGES}", *overrides, "metric=[unified]", f"paths.results={folder}"]))
+        job = open_job(load([f"data.limit={IMAGES}", *overrides, "metric=[unified]", f"paths.results={folder}"]))
         rows = [
             row
-            for batch in stream(cell.source, cell.ids, cell.compute.batch_size, workers=0)
-            for row in judge(cell, batch, ("unified",))["unified"]
+            for batch in stream(job.source, job.ids, job.compute.batch_size, workers=0)
+            for row in judge(job, batch, ("unified",))["unified"]
         ]
     for row in rows:
         if row["status"] != "ok":
-            raise UserError(f"method={cell.method_name}, image {row['image_id']}: {row['error']}.")
+            raise UserError(f"method={job.method_name}, image {row['image_id']}: {row['error']}.")
     return np.array([row["insertion"] for row in rows])
 
 

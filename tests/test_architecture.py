@@ -7,7 +7,8 @@ import pytest
 
 from bench.config import ROOT
 
-ALLOWED = {"torch", "torchvision", "jaxtyping", "bench.types", "bench.rng", "bench.notes"} | set(sys.stdlib_module_names) - {"random"}
+STDLIB = set(sys.stdlib_module_names) - {"random"}
+ALLOWED = {"torch", "torchvision", "jaxtyping", "bench.types", "bench.rng", "bench.notes"} | STDLIB
 EXCEPTIONS = {"precomputed.py": {"numpy"}}  # reads .npy files
 
 

@@ -9,7 +9,7 @@ from conftest import IDS
 from torch import nn
 
 from bench.config import ROOT, load
-from bench.running.job import open_cell
+from bench.running.job import open_job
 from methods.random import random_map
 from scripts import measure_contradictions as c
 
@@ -166,8 +166,8 @@ def test_every_finding_has_an_entry_in_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(c, "DRAWS", 1)
     monkeypatch.setattr(c, "VARIANTS", dict.fromkeys(c.VARIANTS, ("sm",)))
     small = ["model.size=32", "data.limit=2", "compute.device=cpu", "method=sm", "metric=[infidelity]"]
-    cell = open_cell(load([*small, f"paths.results={tmp_path}"]))
-    numbers = {number for number, _, _ in [*c.of_the_tables(), *c.of_the_network(cell)]}
+    job = open_job(load([*small, f"paths.results={tmp_path}"]))
+    numbers = {number for number, _, _ in [*c.of_the_tables(), *c.of_the_network(job)]}
     page = (ROOT / "docs" / "contradictions.md").read_text()
     anchors = [int(n) for n in re.findall(r'<a id="c(\d+)"></a>', page)]
     assert anchors == list(range(1, len(anchors) + 1))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from captum.attr import IntegratedGradients
-from cells import complete, rows_of, small_cell
 from conftest import IDS, network
+from jobs import complete, rows_of, small_job
 from torch import nn
 
 from bench.errors import UserError
@@ -163,7 +163,7 @@ def test_a_row_does_not_depend_on_the_limit(tmp_path):
     choice = ["method=eg", "method.draws=3", "method.references.n=4", "metric=[unified]", "metric.unified.step=384"]
     rows = []
     for limit in (1, 3):
-        complete(small_cell(tmp_path / str(limit), *choice, f"data.limit={limit}", "compute.batch_size=2"))
+        complete(small_job(tmp_path / str(limit), *choice, f"data.limit={limit}", "compute.batch_size=2"))
         rows.append(rows_of(tmp_path / str(limit)).iloc[0])
     assert rows[0]["image_id"] == rows[1]["image_id"]
     assert rows[0]["insertion"] == rows[1]["insertion"]

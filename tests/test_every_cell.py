@@ -4,7 +4,7 @@ shards, cut and resumed. A new file in conf/method or conf/metric is tested here
 import numpy as np
 import pandas as pd
 import pytest
-from cells import complete, rows_of, small_cell
+from jobs import complete, rows_of, small_job
 
 from bench.config import CONF
 
@@ -30,11 +30,11 @@ def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
 def test_rows_do_not_depend_on_how_they_were_made(method, tmp_path):
     choice = [f"method={method}", "metric=[unified]", "metric.unified.step=384", "compute.batch_size=2"]
     choice += [f"method.root={maps(tmp_path)}"] if method == "precomputed" else []
-    complete(small_cell(tmp_path / "plain", *choice, ids(IDS)))
+    complete(small_job(tmp_path / "plain", *choice, ids(IDS)))
     for shard in ("2/3", "0/3", "1/3"):
-        cell = small_cell(tmp_path / "parts", *choice, ids(IDS[::-1]), f"run.shard={shard}")
-        complete(cell, batches=1)  # cut after the first batch
-        complete(small_cell(tmp_path / "parts", *choice, ids(IDS[::-1]), f"run.shard={shard}"))
+        job = small_job(tmp_path / "parts", *choice, ids(IDS[::-1]), f"run.shard={shard}")
+        complete(job, batches=1)  # cut after the first batch
+        complete(small_job(tmp_path / "parts", *choice, ids(IDS[::-1]), f"run.shard={shard}"))
     plain = rows_of(tmp_path / "plain")
     assert list(plain["status"]) == ["ok"] * 5
     assert_same(plain, rows_of(tmp_path / "parts"))
@@ -43,9 +43,9 @@ def test_rows_do_not_depend_on_how_they_were_made(method, tmp_path):
 @pytest.mark.parametrize("metric", METRICS)
 def test_scores_do_not_depend_on_how_they_were_made(metric, tmp_path):
     choice = ["method=sm", f"metric=[{metric}]", "compute.batch_size=2"]
-    complete(small_cell(tmp_path / "plain", *choice, ids(IDS)))
-    complete(small_cell(tmp_path / "parts", *choice, ids([IDS[4], IDS[0]])))
-    complete(small_cell(tmp_path / "parts", *choice, ids([IDS[3], IDS[2], IDS[0], IDS[1]])))
+    complete(small_job(tmp_path / "plain", *choice, ids(IDS)))
+    complete(small_job(tmp_path / "parts", *choice, ids([IDS[4], IDS[0]])))
+    complete(small_job(tmp_path / "parts", *choice, ids([IDS[3], IDS[2], IDS[0], IDS[1]])))
     plain = rows_of(tmp_path / "plain")
     assert list(plain["status"]) == ["ok"] * 5
     assert plain[["insertion", "score"]].notna().any(axis=1).all()
@@ -56,7 +56,7 @@ def test_scores_do_not_depend_on_how_they_were_made(metric, tmp_path):
 def test_in_float64_the_batch_size_does_not_matter(metric, tmp_path):
     choice = ["method=sm", f"metric=[{metric}]", "compute.precision=fp64", ids(IDS)]
     for size in (1, 2, 5):
-        complete(small_cell(tmp_path / str(size), *choice, f"compute.batch_size={size}"))
+        complete(small_job(tmp_path / str(size), *choice, f"compute.batch_size={size}"))
     rows = [rows_of(tmp_path / str(size)) for size in (1, 2, 5)]
     for other in rows[1:]:
         assert list(other["run_id"]) == list(rows[0]["run_id"]), "the batch size is not part of a run's id"

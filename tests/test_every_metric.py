@@ -8,7 +8,7 @@ from conftest import IDS
 from hydra.utils import instantiate
 
 from bench.config import CONF, load
-from metrics.batch import Trial
+from metrics.batch import MapBatch
 
 METRICS = sorted(path.stem for path in (CONF / "metric").glob("*.yaml"))
 
@@ -23,7 +23,7 @@ def metric(request):
 def judge(metric, cnn, x, target, index):
     maps = torch.sin(37 * x)
     mask = x[:, 0] > 0.5
-    trial = Trial(
+    batch = MapBatch(
         cnn,
         x[index],
         target[index],
@@ -33,7 +33,7 @@ def judge(metric, cnn, x, target, index):
         colour=lambda: torch.tensor([0.1, 0.5, 0.7]),
         mask=mask[index],
     )
-    return metric(trial)
+    return metric(batch)
 
 
 def test_yaml_sets_every_hyperparameter_and_no_other(metric):

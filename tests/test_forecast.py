@@ -1,7 +1,7 @@
 """The forecast counts what the run will count."""
 
 import pytest
-from cells import SMALL, complete, rows_of, small_cell
+from jobs import SMALL, complete, rows_of, small_job
 from omegaconf import OmegaConf
 
 from bench.config import load
@@ -11,9 +11,9 @@ from bench.running.forecast import Pace, duration, forecast, timed, total
 
 @pytest.mark.parametrize("method", ["ig", "sm", "gradcam", "random", "la", "attexplore_naa"])
 def test_passes_are_those_that_the_rows_will_show(method, tmp_path):
-    cell = small_cell(tmp_path, f"method={method}", "metric=[unified,kl,pixel]", "data.limit=2", "compute.batch_size=2")
-    said = forecast(cell, list(cell.metrics))
-    complete(cell)
+    job = small_job(tmp_path, f"method={method}", "metric=[unified,kl,pixel]", "data.limit=2", "compute.batch_size=2")
+    said = forecast(job, list(job.metrics))
+    complete(job)
     rows = rows_of(tmp_path)
     assert set(rows["forward_passes"]) == {said.forward}
     assert set(rows["backward_passes"]) == {said.backward}
@@ -22,7 +22,7 @@ def test_passes_are_those_that_the_rows_will_show(method, tmp_path):
 
 
 def test_methods_that_stop_early_are_forecast_at_their_most(tmp_path):
-    assert forecast(small_cell(tmp_path, "method=mfaba"), []).backward == 50
+    assert forecast(small_job(tmp_path, "method=mfaba"), []).backward == 50
 
 
 def test_durations_read_well():

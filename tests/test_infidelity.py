@@ -7,14 +7,14 @@ from conftest import IDS
 from torch import nn
 
 from bench.rng import Rng
-from metrics.batch import Trial
+from metrics.batch import MapBatch
 from metrics.infidelity import infidelity
 
 SETTINGS = {"share": 1 / 3, "sigma": 0.2}
 
 
-def trial(model, x, target, maps) -> Trial:
-    return Trial(model, x, target, maps, ids=IDS[: len(x)], seed=0, colour=lambda: torch.zeros(3))
+def trial(model, x, target, maps) -> MapBatch:
+    return MapBatch(model, x, target, maps, ids=IDS[: len(x)], seed=0, colour=lambda: torch.zeros(3))
 
 
 @pytest.fixture

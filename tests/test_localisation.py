@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from cells import complete, rows_of
+from jobs import complete, rows_of
 
 from bench.config import load
-from bench.running.job import open_cell
-from metrics.batch import Trial, Unfit
+from bench.running.job import open_job
+from metrics.batch import MapBatch, Unfit
 from metrics.localisation import localisation
 
 
@@ -14,7 +14,7 @@ def score(maps: torch.Tensor, mask: torch.Tensor | None, game: str) -> list[floa
     """maps: [B, 3, 2, 2]; the network is never asked."""
     ids = [str(i) for i in range(len(maps))]
     target = torch.zeros(len(maps), dtype=torch.long)
-    trial = Trial(torch.nn.Identity(), maps, target, maps, ids=ids, seed=0, colour=lambda: torch.zeros(3), mask=mask)
+    trial = MapBatch(torch.nn.Identity(), maps, target, maps, ids=ids, seed=0, colour=lambda: torch.zeros(3), mask=mask)
     return localisation(trial, game=game)["score"].tolist()
 
 
@@ -58,12 +58,12 @@ def test_la_finds_the_object_better_than_random_does(tmp_path):
     for method in ("la", "random"):
         small = ["method.n_classes=3", "method.steps=3"] if method == "la" else []
         choice = [f"method={method}", *small, "metric=[localisation,pointing]", "data=synthetic", "data.limit=8"]
-        cell = open_cell(load([*choice, "model=tiny", "compute.device=cpu", f"paths.results={tmp_path / method}"]))
-        assert complete(cell) == 8
+        job = open_job(load([*choice, "model=tiny", "compute.device=cpu", f"paths.results={tmp_path / method}"]))
+        assert complete(job) == 8
         rows = rows_of(tmp_path / method)
         assert (rows["status"] == "ok").all() and rows["score"].between(0, 1).all()
-        means[method] = [rows[rows["run_id"] == cell.run_id(m)]["score"].mean() for m in ("localisation", "pointing")]
+        means[method] = [rows[rows["run_id"] == job.run_id(m)]["score"].mean() for m in ("localisation", "pointing")]
     assert means["la"][0] > means["random"][0] + 0.05
     assert means["la"][1] > means["random"][1]
-    covered = torch.stack([cell.source.load(image).mask.double().mean() for image in cell.ids]).mean().item()
+    covered = torch.stack([job.source.load(image).mask.double().mean() for image in job.ids]).mean().item()
     assert abs(means["random"][0] - covered) < 0.02, "chance finds the object by its size"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import IDS, SIZE
 
-from metrics.batch import Trial
+from metrics.batch import MapBatch
 from metrics.perturbation import area, perturbation
 
 ORDERS = ["channel_union", "channel", "element", "pixel"]
@@ -19,7 +19,7 @@ def maps(x):
 
 
 def trial(model, x, target, maps, **more):
-    return Trial(
+    return MapBatch(
         model, x, target, maps, ids=IDS[: len(x)], seed=0, **{"colour": lambda: torch.tensor([0.2, 0.6, 0.9])} | more
     )
 

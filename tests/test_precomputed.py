@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cells import complete, rows_of, small_cell
 from conftest import IDS
+from jobs import complete, rows_of, small_job
 
 from bench.config import CONF
 from bench.errors import UserError
@@ -107,10 +107,10 @@ SCORING = ["metric=[unified,kl,insertion_deletion]", "compute.batch_size=2", "da
 
 
 def test_the_maps_that_a_run_saved_score_as_they_did_then_bit_for_bit(tmp_path):
-    made = small_cell(tmp_path, "method=ig", "run.save_attributions=true", *SCORING)
+    made = small_job(tmp_path, "method=ig", "run.save_attributions=true", *SCORING)
     complete(made)
     root = tmp_path / "attributions" / made.attribution_id
-    complete(small_cell(tmp_path, "method=precomputed", f"method.root={root}", *SCORING))
+    complete(small_job(tmp_path, "method=precomputed", f"method.root={root}", *SCORING))
     rows = rows_of(tmp_path)
     key = ["image_id", "insertion", "deletion"]
     then, now = (rows[rows["run_id"].isin(ids(tmp_path, name))].sort_values(key) for name in ("ig", "precomputed"))
@@ -130,19 +130,19 @@ METRICS = sorted(path.stem for path in (CONF / "metric").glob("*.yaml"))
 
 def test_the_forecast_needs_no_maps(tmp_path):
     """It explains an image that nobody made a map for; every metric has to count its passes on that map."""
-    cell = small_cell(tmp_path, "method=precomputed", f"method.root={tmp_path}", f"metric=[{','.join(METRICS)}]")
-    made = small_cell(tmp_path, "method=random", f"metric=[{','.join(METRICS)}]")
-    assert forecast(cell, METRICS).forward == 0
-    assert forecast(cell, METRICS).scoring == forecast(made, METRICS).scoring > 0
+    job = small_job(tmp_path, "method=precomputed", f"method.root={tmp_path}", f"metric=[{','.join(METRICS)}]")
+    made = small_job(tmp_path, "method=random", f"metric=[{','.join(METRICS)}]")
+    assert forecast(job, METRICS).forward == 0
+    assert forecast(job, METRICS).scoring == forecast(made, METRICS).scoring > 0
 
 
 def test_missing_maps_are_failed_rows_and_no_obstacle_to_the_others(tmp_path):
-    made = small_cell(tmp_path, "method=sm", "run.save_attributions=true", *SCORING)
+    made = small_job(tmp_path, "method=sm", "run.save_attributions=true", *SCORING)
     complete(made)
     root = tmp_path / "attributions" / made.attribution_id
     (root / f"{made.ids[2]}.npy").unlink()
-    cell = small_cell(tmp_path / "again", "method=precomputed", f"method.root={root}", *SCORING, "metric=[unified]")
-    complete(cell)
+    job = small_job(tmp_path / "again", "method=precomputed", f"method.root={root}", *SCORING, "metric=[unified]")
+    complete(job)
     rows = rows_of(tmp_path / "again").set_index("image_id")
     assert list(rows["status"]) == ["ok", "ok", "failed", "ok", "ok"]
     assert f"there is no map {root / made.ids[2]}.npy" in rows.loc[made.ids[2], "error"]
@@ -151,7 +151,7 @@ def test_missing_maps_are_failed_rows_and_no_obstacle_to_the_others(tmp_path):
 
 def test_the_folder_must_be_given(tmp_path):
     with pytest.raises(UserError, match="^method.root must be given"):
-        small_cell(tmp_path, "method=precomputed")
+        small_job(tmp_path, "method=precomputed")
 
 
 def test_a_changed_map_is_scored_again(tmp_path):
@@ -160,8 +160,8 @@ def test_a_changed_map_is_scored_again(tmp_path):
     for image in ("synthetic-00000", "synthetic-00001"):
         np.save(root / f"{image}.npy", np.sin(np.arange(3 * 32 * 32.0)).reshape(3, 32, 32))
     choice = ["method=precomputed", f"method.root={root}", "metric=[unified]", "data.limit=2"]
-    assert complete(small_cell(tmp_path, *choice)) == 2
-    assert complete(small_cell(tmp_path, *choice)) == 0
+    assert complete(small_job(tmp_path, *choice)) == 2
+    assert complete(small_job(tmp_path, *choice)) == 0
     np.save(root / "synthetic-00001.npy", np.cos(np.arange(3 * 32 * 32.0)).reshape(3, 32, 32))
-    assert complete(small_cell(tmp_path, *choice)) == 1
+    assert complete(small_job(tmp_path, *choice)) == 1
     assert len(rows_of(tmp_path)) == 2

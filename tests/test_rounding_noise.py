@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from cells import SMALL, complete, rows_of, small_cell
+from jobs import SMALL, complete, rows_of, small_job
 
 from bench.errors import UserError
 from scripts import rounding_noise
 
 
 def test_insertions_are_those_of_a_run_and_leave_nothing(tmp_path):
-    complete(small_cell(tmp_path, "method=sm", "metric=[unified]", "data.limit=3"))
+    complete(small_job(tmp_path, "method=sm", "metric=[unified]", "data.limit=3"))
     ours = rounding_noise.insertions([*SMALL, "method=sm", "data.limit=3"])
     assert sorted(ours) == sorted(rows_of(tmp_path)["insertion"])
 

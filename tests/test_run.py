@@ -7,8 +7,8 @@ import sys
 import pandas as pd
 import pytest
 import yaml
-from cells import SMALL
 from hydra.core.global_hydra import GlobalHydra
+from jobs import SMALL
 
 from bench.config import ROOT
 from bench.report import __main__ as report

@@ -12,12 +12,12 @@ from torch import nn
 
 from bench import sanity
 from bench.config import ROOT, load
-from bench.running.job import open_cell
+from bench.running.job import open_job
 
 
 def verdict(tmp_path, method, *settings):
     choice = [f"method={method}", *settings, "model=tiny", "data=synthetic", "data.limit=4", "compute.device=cpu"]
-    table = pd.DataFrame(sanity.compare(open_cell(load([*choice, f"paths.results={tmp_path}"]))))
+    table = pd.DataFrame(sanity.compare(open_job(load([*choice, f"paths.results={tmp_path}"]))))
     assert len(table) == 4 * len(sanity.STAGES)
     return sanity.verdict(table)
 

@@ -29,7 +29,6 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from bench import text as words
 from bench.config import Config, chosen, flag, load
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
@@ -38,6 +37,7 @@ from bench.report import means
 from bench.running.forecast import USUAL_SIZE, total
 from bench.running.job import shard
 from bench.store import records
+from bench.text import plural
 
 CHOSEN = {"model": "models", "method": "methods", "metric": "metrics"}  # the experiment says these, not the command
 KEYS = {"method", "label", "set", "per_model", "published"}
@@ -183,7 +183,7 @@ def _cost(config: Config) -> str:
     left = _left(configs, ids, getattr(source, "collection", None))
     images = len(ids) * len(configs)
     there = f", {images - sum(left):,} of the {images:,} there already" if sum(left) < images else ""
-    return f"{words.count(len(configs), 'cell')} of {words.count(len(ids), 'image')}{there}: " + total(
+    return f"{plural(len(configs), 'cell')} of {plural(len(ids), 'image')}{there}: " + total(
         configs, lambda size: opened(size)[0], left
     )
 

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from bench.errors import UserError, did_you_mean
 from bench.images.preprocessing import Preprocessing
 from bench.rng import Rng
-from bench.text import count
+from bench.text import plural
 
 START = "fork" if sys.platform == "linux" else "spawn"  # said outright: a launcher may have put its own in place
 SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
@@ -104,7 +104,7 @@ def select(
         chosen = _checked(_lines(Path(subset).expanduser()), known, f"data.subset={subset}")
     if sample is not None:
         if (n := _count(sample, "data.sample")) > len(chosen):
-            raise UserError(f"data.sample={n} asks for more than there are ({count(len(chosen), 'image')}); lower it")
+            raise UserError(f"data.sample={n} asks for more than there are ({plural(len(chosen), 'image')}); lower it")
         # Every id has a lot of its own, so the draw knows no order, and a larger sample contains the smaller ones.
         lots = Rng(seed, "data.sample", chosen).integers(1 << 62, 1)[:, 0].tolist()
         drawn = set(sorted(range(len(chosen)), key=lambda k: (lots[k], chosen[k]))[:n])

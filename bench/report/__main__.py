@@ -19,7 +19,6 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench import text as words
 from bench.config import Config, elsewhere, load
 from bench.errors import UserError
 from bench.experiments import plan as experiments
@@ -30,6 +29,7 @@ from bench.report import means, page, ranking, render, significance
 from bench.report.exhibits import heatmaps as panels
 from bench.report.exhibits import settings as variation
 from bench.store import records
+from bench.text import plural
 
 COLUMNS = [
     "experiment",
@@ -277,7 +277,7 @@ def _missing(numbers: pd.DataFrame, overrides: list[str]) -> list[str]:
     if gone.empty:
         return []
     command = f"python -m bench.run {elsewhere(overrides)}"
-    return [f"Not run under these settings: {len(gone)} of {words.count(len(cells), 'cell')}. To run them: `{command}`"]
+    return [f"Not run under these settings: {len(gone)} of {plural(len(cells), 'cell')}. To run them: `{command}`"]
 
 
 def _unequal(numbers: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
@@ -288,7 +288,7 @@ def _unequal(numbers: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     for key, part in measured.groupby(["data", "model", "metric"], sort=False):
         sets = {scored[run_id] for run_id in part["run_id"]}
         if len(sets) > 1:
-            shared = words.count(len(frozenset.intersection(*sets)), "image")
+            shared = plural(len(frozenset.intersection(*sets)), "image")
             where.append(f"{' · '.join(key)} ({shared} in common)")
     return [f"Not all methods were scored on the same images: {', '.join(where)}."] if where else []
 

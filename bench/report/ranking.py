@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bench import text as words
 from bench.papers import published
 from bench.report import means, significance
 from bench.report.render import NOTHING, TITLES, Cell, Grid, estimate, title
+from bench.text import plural
 
 Key = tuple[str, str, str, str]  # data, model, metric, confidence
 
@@ -80,6 +80,6 @@ def _agreement(scores: pd.DataFrame, there: pd.DataFrame, quantity: str, draws: 
         tau = significance.tau_b(here.mean(axis=0), printed)
         low, high = np.nanpercentile(significance.tau_b(means.resampled(here, draws), printed), [2.5, 97.5])
         said.append(f"{network} {tau:.2f} [{low:.2f}, {high:.2f}]")
-    over = f"{words.count(len(scores.columns), 'row')}, {words.count(len(scores), 'image')}"
+    over = f"{plural(len(scores.columns), 'row')}, {plural(len(scores), 'image')}"
     what = f"Kendall's τ-b of this ranking by {significance.SHOWN[quantity]} and the published ones ({over})"
     return f"{what}: {', '.join(said) or 'too few rows'}."

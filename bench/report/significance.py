@@ -11,9 +11,9 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from bench import text as words
 from bench.report import means
 from bench.store import records
+from bench.text import plural
 
 LEVEL, POWER = 0.05, 0.80
 COLUMN = ["data", "model", "metric", "confidence"]  # of a table; with a quantity, one column of it
@@ -127,18 +127,14 @@ def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], und
         keys = sorted({key for k in scores for key in under[k]})
         differing = [key for key in keys if len({under[k].get(key) for k in scores}) > 1]
         most = max(there[[a, b]].all(axis=1).sum() for x, y in combinations(groups, 2) for a, b in product(x, y))
-        why = (
-            f"they differ in {', '.join(differing)}"
-            if differing
-            else f"they share {words.count(most, 'image')} at most"
-        )
+        why = f"they differ in {', '.join(differing)}" if differing else f"they share {plural(most, 'image')} at most"
         names = " | ".join(", ".join(measured["row"][group]) for group in groups)
         lines.append(f"Not comparable across the bars: {names}; {why}. Marks and tests hold between them.")
     for group in groups:
         shared, most = there[group].all(axis=1).sum(), there[group].sum().max()
         if shared < most:
             names = "all rows" if len(groups) == 1 else ", ".join(measured["row"][group])
-            lines.append(f"Marks and tests are over the {words.count(shared, 'image')} that {names} share.")
+            lines.append(f"Marks and tests are over the {plural(shared, 'image')} that {names} share.")
     return lines
 
 
@@ -160,9 +156,7 @@ def _compared(
     n = images_needed(gaps[second]) if second is not None and marks[second] == "level" else None
     if n and n > len(scores):
         a, b = measured["row"][best], measured["row"][second]
-        lines.append(
-            f"To tell {a} from {b} by {SHOWN[quantity]}: about {words.count(n, 'image')}; here {len(scores):,}."
-        )
+        lines.append(f"To tell {a} from {b} by {SHOWN[quantity]}: about {plural(n, 'image')}; here {len(scores):,}.")
     return marks, lines
 
 

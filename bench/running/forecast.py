@@ -10,7 +10,6 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from torch import nn
 
-from bench import text as words
 from bench.config import Config
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
@@ -19,8 +18,9 @@ from bench.networks.network import Network
 from bench.notes import listening
 from bench.rng import Rng
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
-from bench.running.job import Cell, bind, build
-from metrics.batch import Trial
+from bench.running.job import Job, bind, build
+from bench.text import plural
+from metrics.batch import MapBatch
 
 CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
 SHOWN = 2  # images that a CPU is timed by
@@ -38,20 +38,20 @@ class Forecast:
     def line(self, images: int, batch_size: int) -> str:
         batches = -(-images // batch_size)
         return (
-            f"{words.count(images, 'image')}, each {self.forward} forward and {words.count(self.backward, 'backward pass')} "
-            f"of the method (at most) and {self.scoring} of scoring, {words.count(batch_size, 'image')} a pass: "
+            f"{plural(images, 'image')}, each {self.forward} forward and {plural(self.backward, 'backward pass')} "
+            f"of the method (at most) and {self.scoring} of scoring, {plural(batch_size, 'image')} a pass: "
             f"about {duration(batches * self.seconds_a_batch)}."
         )
 
 
-def forecast(cell: Cell, metrics: list[str]) -> Forecast:
+def forecast(job: Job, metrics: list[str]) -> Forecast:
     """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
-    classes, one_forward, one_backward = _try(cell.network, cell.compute, cell.compute.batch_size)
-    metrics = [cell.metrics[name] for name in metrics]
+    classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
+    metrics = [job.metrics[name] for name in metrics]
     try:
-        forward, backward, scoring = count(cell.method, metrics, cell.network.preprocessing, classes)
+        forward, backward, scoring = count(job.method, metrics, job.network.preprocessing, classes)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
-        raise UserError(f"method={cell.method_name} or a metric does not take these settings: {error}.") from error
+        raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
     seconds = (forward + scoring) * one_forward + backward * one_backward
     return Forecast(forward, backward, scoring, seconds)
 
@@ -66,16 +66,16 @@ def count(method: Callable, metrics: list[Callable], images: Preprocessing, clas
     forward = int(notes.get("forward_passes", counted)[0])
     backward = int(notes.get("backward_passes", counted[1:])[0])
     if metrics:
-        trial = Trial(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
+        batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
     for metric in metrics:
-        metric(trial)
+        metric(batch)
     return forward, backward, stub.forward_passes - counted[0]
 
 
 def total(configs: list[Config], source: Callable[[int], Source], left: list[int]) -> str:
     """Two sentences about a whole sweep: its passes, counted without a network, and its hours, if all can be timed.
 
-    source: the images, by size in pixels. left: images that each cell has still to compute.
+    source: the images, by size in pixels. left: images that each job has still to compute.
     """
     known, forward, backward, seconds, untimed = {}, 0, 0, 0.0, {}
     for config, images in zip(configs, left, strict=True):
@@ -96,10 +96,10 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
         if pace:
             padded = -(-images // pace.batch_size) * pace.batch_size
             seconds += padded * ((of_method + scoring) * pace.forward + back * pace.backward)
-    passes = f"{forward:,} forward and {words.count(backward, 'backward pass')} at most."
+    passes = f"{forward:,} forward and {plural(backward, 'backward pass')} at most."
     if untimed:
         return f"{passes} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
-    return f"{passes} About {duration(seconds)} here, one cell after the other, going by a pass or two of each network."
+    return f"{passes} About {duration(seconds)} here, one job after the other, going by a pass or two of each network."
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def timed(model: str, settings: str) -> Pace:
     size = network.preprocessing.size
     del network
     if not on_cpu:
-        torch.cuda.empty_cache()  # of this network: the first cell will want the room
+        torch.cuda.empty_cache()  # of this network: the first job will want the room
     return Pace(size, batch_size, forward / shown, backward / shown)
 
 

@@ -1,4 +1,4 @@
-"""One cell of the benchmark, opened: a network, a method, metrics and images, and the identity of what they make."""
+"""One job of the benchmark, opened: a network, a method, metrics and images, and the identity of what they make."""
 
 import datetime
 import functools
@@ -24,7 +24,7 @@ from bench.images.source import Source, open_source
 from bench.networks.network import Network
 from bench.rng import Rng
 from bench.running import compute
-from bench.store.atomic import whole
+from bench.store.atomic import atomic_write
 from bench.store.records import PLACES, addressless
 from bench.store.rows import Rows
 from metrics import confusion
@@ -33,7 +33,7 @@ RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", 
 
 
 @dataclass
-class Cell:
+class Job:
     """Everything the loop needs, built from a configuration."""
 
     config: Config
@@ -161,7 +161,7 @@ class Cell:
         _write_yaml(file, record)
 
 
-def open_cell(config: Config) -> Cell:
+def open_job(config: Config) -> Job:
     """Build everything that `config` names, and say in one sentence what is wrong with it."""
     cfg = config.cfg
     network = build(cfg.model, "model")
@@ -179,7 +179,7 @@ def open_cell(config: Config) -> Cell:
         )
     method = build(cfg.method, "method")
     bind(method, source, cfg.run.seed)
-    return Cell(
+    return Job(
         config=config,
         network=network,
         weights=weights,
@@ -268,5 +268,5 @@ def _git() -> dict:
 
 
 def _write_yaml(file: Path, content: dict) -> None:
-    with whole(file) as path:
+    with atomic_write(file) as path:
         path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

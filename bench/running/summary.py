@@ -1,14 +1,14 @@
 """The means of a run, printed when it ends."""
 
-from bench.running.job import Cell
+from bench.running.job import Job
 
 
-def summary(cell: Cell) -> tuple[str, dict[str, str]]:
+def summary(job: Job) -> tuple[str, dict[str, str]]:
     """One line a metric, over the images that this process was asked for; and the failed ones, each with its reason."""
-    lines, failed = [], dict(cell.unmapped)
-    for metric in cell.metrics:
-        rows = cell.rows(metric).read().to_pandas()
-        rows = rows[rows["image_id"].isin(cell.ids)]
+    lines, failed = [], dict(job.unmapped)
+    for metric in job.metrics:
+        rows = job.rows(metric).read().to_pandas()
+        rows = rows[rows["image_id"].isin(job.ids)]
         ok = rows[rows["status"] == "ok"].drop_duplicates("image_id")  # two processes may have had the same work
         for image, error in rows.loc[~rows["image_id"].isin(ok["image_id"]), ["image_id", "error"]].itertuples(
             index=False
@@ -19,6 +19,6 @@ def summary(cell: Cell) -> tuple[str, dict[str, str]]:
             means["gap"] = means["insertion"] - means["deletion"]
         shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         lines.append(f"{metric:20} n {len(ok):5}  {shown or 'no scores'}")
-    lines += [f"Rows: {cell.results / 'rows'}"] if cell.metrics else []
-    lines += [f"Maps: {cell.maps}"] if cell.save_attributions else []
+    lines += [f"Rows: {job.results / 'rows'}"] if job.metrics else []
+    lines += [f"Maps: {job.maps}"] if job.save_attributions else []
     return "\n".join(lines), failed

@@ -6,7 +6,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from bench import PROTOCOL
-from bench.text import count
+from bench.text import plural
 
 PLACES = {  # other values are the same run all the same
     "model": ("weights",),
@@ -62,7 +62,7 @@ def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
     newest = max(str(part["created"]) for record in used for part in (record, *record.get("continued", [])))
     most = numbers.loc[numbers["confidence"] == "all", "n"].max()
     return [
-        f"Data: {', '.join(dict.fromkeys(numbers['data']))}; up to {count(most, 'image')} a cell.",
+        f"Data: {', '.join(dict.fromkeys(numbers['data']))}; up to {plural(most, 'image')} a cell.",
         f"Settings: precision {every('config', 'compute', 'precision')}, seed {every('config', 'run', 'seed')}, "
         f"target {every('config', 'run', 'target')}, device {every('device', 'name')}.",
         f"Newest run: {newest}; Heatproof {every('versions', 'heatproof')}, "

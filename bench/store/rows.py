@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.store.atomic import whole
+from bench.store.atomic import atomic_write
 
 SCHEMA = pa.schema(
     [
@@ -105,5 +105,5 @@ class Rows:
 
     @staticmethod
     def _write(file: Path, table: pa.Table) -> None:
-        with whole(file) as path:
+        with atomic_write(file) as path:
             pq.write_table(table, path)

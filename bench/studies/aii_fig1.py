@@ -32,7 +32,7 @@ from bench.images.source import ImageError
 from bench.report import render
 from bench.rng import Rng
 from bench.running.attribution import explain
-from bench.running.job import Cell
+from bench.running.job import Job
 from bench.running.runner import look
 from bench.studies import study
 from methods.parts.gradient import at
@@ -67,11 +67,11 @@ class Composites:
     seen: Tensor  # bool [width]: both among the five most probable
 
 
-def classes(cell: Cell) -> list[Image]:
+def classes(job: Job) -> list[Image]:
     """Every image and its class."""
     found = []
-    for batch in study.batches(cell):
-        target = look(cell, batch, batch.x)[1].tolist()
+    for batch in study.batches(job):
+        target = look(job, batch, batch.x)[1].tolist()
         found += [Image(id, t) for id, t in zip(batch.ids, target, strict=False)]
     return found
 
@@ -97,21 +97,21 @@ def side_by_side(left: Tensor, right: Tensor) -> Tensor:
     return torch.cat([image[:, :, (width - part) // 2 :][:, :, :part] for image, part in parts], dim=2)
 
 
-def composites(cell: Cell, found: list[tuple[Image, Image]]) -> Iterator[Composites]:
+def composites(job: Job, found: list[tuple[Image, Image]]) -> Iterator[Composites]:
     """In batches that are always full: a short one repeats its last picture."""
-    width = cell.compute.batch_size
+    width = job.compute.batch_size
     for start in range(0, len(found), width):
         part = found[start : start + width]
         n = len(part)
         part = part + part[-1:] * (width - n)
         try:
-            halves = [[cell.source.load(image.id).pixels for image in pair] for pair in part]
+            halves = [[job.source.load(image.id).pixels for image in pair] for pair in part]
         except ImageError as error:
             raise UserError(f"{error}; it could be read a moment ago.") from error
-        x = cell.compute.place(torch.stack([side_by_side(*pair) for pair in halves]))
+        x = job.compute.place(torch.stack([side_by_side(*pair) for pair in halves]))
         targets = torch.tensor([[image.target for image in pair] for pair in part], device=x.device).T
         with torch.no_grad():
-            p = cell.network(x).softmax(dim=1)
+            p = job.network(x).softmax(dim=1)
         best = p.topk(min(TOP, p.shape[1]), dim=1).indices
         seen = (best[None] == targets[..., None]).any(dim=2).all(dim=0)
         both = torch.stack([at(p, target) for target in targets])
@@ -139,16 +139,16 @@ def judged(share: Tensor, p: Tensor) -> dict[str, Tensor]:
     }
 
 
-def measured(cells: list[Cell], found: list[tuple[Image, Image]]) -> tuple[pd.DataFrame, list[list[mosaic.Tile]]]:
+def measured(cells: list[Job], found: list[tuple[Image, Image]]) -> tuple[pd.DataFrame, list[list[mosaic.Tile]]]:
     """A line for each picture and method (id, seen, method, each of QUANTITIES), and the rows of the figure."""
     lines, tiles, done = [], {}, 0
     for batch in composites(cells[0], found):
         pictured = range(min(batch.n, PICTURED - done))
         tiles |= {(done + i, side): [clean(batch, i, side)] for i in pictured for side in (0, 1)}
-        for cell in cells:
+        for job in cells:
             shares = []
             for side, target in enumerate(batch.targets):
-                maps, facts = explain(cell, batch.x, target, batch.ids, n=batch.n)
+                maps, facts = explain(job, batch.x, target, batch.ids, n=batch.n)
                 share = left_share(maps).cpu()
                 share[: batch.n][[fact["status"] != "ok" for fact in facts]] = torch.nan
                 shares.append(share)
@@ -156,11 +156,11 @@ def measured(cells: list[Cell], found: list[tuple[Image, Image]]) -> tuple[pd.Da
                     painted = overlay(batch.x[i].cpu().numpy(), maps[i].cpu().numpy())
                     own = abs(side - share[i].item())
                     tiles[done + i, side].append(
-                        mosaic.Tile(painted, f"{cell.method_name} {own:.2f}", half(painted, side))
+                        mosaic.Tile(painted, f"{job.method_name} {own:.2f}", half(painted, side))
                     )
             numbers = judged(torch.stack(shares), batch.p.cpu())
             for i in range(batch.n):
-                line = {"id": batch.ids[i], "seen": bool(batch.seen[i]), "method": cell.method_name}
+                line = {"id": batch.ids[i], "seen": bool(batch.seen[i]), "method": job.method_name}
                 lines.append(line | {name: values[i].item() for name, values in numbers.items()})
         done += batch.n
     return pd.DataFrame(lines), list(tiles.values())
@@ -186,9 +186,7 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
         found[model] = pairs(classes(cells[0]), seed)
         if not found[model]:
             raise UserError(f"{model} gives all of these images one class; composites need two. Raise data.limit.")
-    study.announce(
-        title, [(cell, 2 * len(found[cell.config.names["model"]])) for cells in by_network for cell in cells]
-    )
+    study.announce(title, [(job, 2 * len(found[job.config.names["model"]])) for cells in by_network for job in cells])
 
     lines, grids, rows = [], [], []
     draws = by_network[0][0].config.cfg.report.bootstrap
@@ -232,7 +230,7 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
     return study.Study("aii_fig1", title, facts, grids, numbers, picture, notes), opened[0].results
 
 
-def data(opened: list[Cell], found: dict[str, list]) -> str:
+def data(opened: list[Job], found: dict[str, list]) -> str:
     counts = ", ".join(str(n) for n in dict.fromkeys(map(len, found.values())))
     return f"{opened[0].config.names['data']}, {counts} composites of {len(opened[0].ids)} images"
 

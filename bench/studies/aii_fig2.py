@@ -33,7 +33,7 @@ from bench.networks.network import Network
 from bench.report import render
 from bench.running.attribution import explain
 from bench.running.compute import prepare
-from bench.running.job import Cell, bind, build
+from bench.running.job import Job, bind, build
 from bench.running.runner import look
 from bench.studies import digits, study
 from bench.studies.digits import PAIR, PATCH, SIZE, Digits
@@ -54,8 +54,8 @@ def own(overrides: list[str]) -> list[str]:
     return [o for o in overrides if o not in ignored]
 
 
-def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digits) -> dict[str, list[Cell]]:
-    """{kind of network: a cell for each method}."""
+def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digits) -> dict[str, list[Job]]:
+    """{kind of network: a job for each method}."""
     chosen, rest = study.listed([f"data.limit={IMAGES}", *overrides], "method", METHODS)
     source, found = digits.Pictures(pictures, "digit"), {}
     for kind, network in networks.items():
@@ -67,7 +67,7 @@ def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digit
             method = build(config.cfg.method, "method")
             bind(method, source, config.cfg.run.seed)
             found[kind].append(
-                Cell(
+                Job(
                     config=config,
                     network=placed,
                     weights=weights,
@@ -90,7 +90,7 @@ def on_patch(maps: Tensor) -> Tensor:
     return share.masked_fill(total == 0, torch.nan)
 
 
-def measured(kind: str, cells: list[Cell]) -> tuple[pd.DataFrame, list[list[mosaic.Tile]]]:
+def measured(kind: str, cells: list[Job]) -> tuple[pd.DataFrame, list[list[mosaic.Tile]]]:
     """Of one network: a line for each picture and method (id, method, share), and the rows of the figure."""
     lines, tiles = [], {}
     for batch in study.batches(cells[0]):
@@ -98,15 +98,15 @@ def measured(kind: str, cells: list[Cell]) -> tuple[pd.DataFrame, list[list[mosa
         for i, id in enumerate(batch.ids[: PICTURED - len(tiles)]):
             says = f"{'used' if kind == 'used' else 'not used'}: {seen[i]['prediction']}, p {seen[i]['confidence']:.2f}"
             tiles[id] = [mosaic.Tile(batch.x[i].cpu().numpy().transpose(1, 2, 0), says, (0, 0, PATCH, PATCH))]
-        for cell in cells:
-            maps, facts = explain(cell, batch.x, target, batch.places, n=len(batch.ids))
+        for job in cells:
+            maps, facts = explain(job, batch.x, target, batch.places, n=len(batch.ids))
             share = on_patch(maps).tolist()
             for i, (id, fact) in enumerate(zip(batch.ids, facts, strict=True)):
                 value = share[i] if fact["status"] == "ok" else float("nan")
-                lines.append({"id": id, "method": cell.method_name, "share": value})
+                lines.append({"id": id, "method": job.method_name, "share": value})
                 if id in tiles:
                     painted = overlay(batch.x[i].cpu().numpy(), maps[i].cpu().numpy())
-                    tiles[id].append(mosaic.Tile(painted, f"{cell.method_name} {value:.2f}", (0, 0, PATCH, PATCH)))
+                    tiles[id].append(mosaic.Tile(painted, f"{job.method_name} {value:.2f}", (0, 0, PATCH, PATCH)))
     return pd.DataFrame(lines), list(tiles.values())
 
 
@@ -129,7 +129,7 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
     uses = {kind: use(kind, network, held_out, pictures) for kind, network in networks.items()}
     by_kind = cells(overrides, networks, pictures)
     title = "AII, Figures 2 and 3: extra information, a patch on digits"
-    study.announce(title, [(cell, len(cell.ids)) for of_kind in by_kind.values() for cell in of_kind])
+    study.announce(title, [(job, len(job.ids)) for of_kind in by_kind.values() for job in of_kind])
 
     tables, rows = {}, []
     for kind, of_kind in by_kind.items():

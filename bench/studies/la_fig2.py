@@ -37,7 +37,7 @@ from bench.errors import UserError
 from bench.figures import lines as plots
 from bench.report import render
 from bench.rng import Rng
-from bench.running.job import Cell
+from bench.running.job import Job
 from bench.running.runner import look
 from bench.studies import study
 from bench.types import Images, Objective, PerImage, Targets
@@ -126,13 +126,13 @@ def out_of_distribution(scores: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(scores), np.nan, scores < limit)
 
 
-def measured(cell: Cell, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+def measured(job: Job, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """{quantity: [n, paths, S]} of all images."""
     found = []
-    for batch in study.batches(cell):
-        target = look(cell, batch, batch.x)[1]
-        rng = Rng(cell.seed, "la_fig2", batch.places, batch.x.device)
-        found.append(cell.method(cell.network, batch.x, target, rng)[: len(batch.ids)].cpu())
+    for batch in study.batches(job):
+        target = look(job, batch, batch.x)[1]
+        rng = Rng(job.seed, "la_fig2", batch.places, batch.x.device)
+        found.append(job.method(job.network, batch.x, target, rng)[: len(batch.ids)].cpu())
     if not found:
         raise UserError("None of the images can be read.")
     p, lost, confidence, energy = torch.cat(found).numpy().transpose(3, 0, 1, 2)
@@ -145,13 +145,13 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
     if strange := set(chosen) - set(PATHS):
         raise UserError(f"method={','.join(sorted(strange))}: la_fig2 has the paths {', '.join(PATHS)}.")
     opened = [of_model[0] for of_model in study.cells([f"data.limit={IMAGES}", *rest], ("random",))]
-    opened = [replace(cell, method=partial(readings, names=chosen, steps=STEPS)) for cell in opened]
+    opened = [replace(job, method=partial(readings, names=chosen, steps=STEPS)) for job in opened]
     title = "LA, Figure 2: an attacked image, step by step"
-    study.announce(title, [(cell, len(cell.ids)) for cell in opened])
+    study.announce(title, [(job, len(job.ids)) for job in opened])
 
     draws, lines, grids = opened[0].config.cfg.report.bootstrap, [], []
-    for cell in opened:
-        names, values = cell.config.names, measured(cell, chosen)
+    for job in opened:
+        names, values = job.config.names, measured(job, chosen)
         of_cell = [
             {"figure": "la_fig2", "data": names["data"], "model": names["model"], "path": path, "step": k}
             | {"quantity": quantity, **study.average(array[:, i, k], draws)}

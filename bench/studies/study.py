@@ -19,7 +19,7 @@ from bench.errors import UserError
 from bench.images.source import Batch, stream
 from bench.report import means, render
 from bench.running.forecast import duration, forecast
-from bench.running.job import Cell, bind, build, open_cell
+from bench.running.job import Job, bind, build, open_job
 
 
 @dataclass
@@ -52,8 +52,8 @@ def main(doc: str, make: Callable[[list[str]], tuple[Study, Path]]) -> None:
     print(*paths, sep="\n")
 
 
-def cells(overrides: list[str], methods: tuple[str, ...]) -> list[list[Cell]]:
-    """For each network a cell for each method; cells of one network share it and its images.
+def cells(overrides: list[str], methods: tuple[str, ...]) -> list[list[Job]]:
+    """For each network a job for each method; cells of one network share it and its images.
 
     methods: unless the command line says method=.  A network's or a method's settings (method.steps=5) are those of all.
     """
@@ -63,7 +63,7 @@ def cells(overrides: list[str], methods: tuple[str, ...]) -> list[list[Cell]]:
     for model in models or (None,):
         of_model = [f"model={model}"] if model else []
         configs = [load([*overrides, *of_model, f"method={method}"]) for method in chosen]
-        opened = [open_cell(configs[0])]
+        opened = [open_job(configs[0])]
         for config in configs[1:]:
             method = build(config.cfg.method, "method")
             bind(method, opened[0].source, opened[0].seed)
@@ -82,25 +82,25 @@ def listed(overrides: list[str], key: str, default: tuple[str, ...]) -> tuple[tu
     return tuple(dict.fromkeys(value.strip() for value in values if value.strip())) or default, rest
 
 
-def batches(cell: Cell) -> Iterator[Batch]:
+def batches(job: Job) -> Iterator[Batch]:
     """The cell's images where and how its network wants them. UserError: one that cannot be read; rows would remember
     it, a figure cannot.
     """
-    for batch in stream(cell.source, cell.ids, cell.compute.batch_size, cell.compute.workers_for(len(cell.ids))):
+    for batch in stream(job.source, job.ids, job.compute.batch_size, job.compute.workers_for(len(job.ids))):
         for failure in batch.failures:
             raise UserError(f"{failure.error}. Every image that was asked for counts here: mend it, or name others.")
         if batch.ids:
-            yield replace(batch, x=cell.compute.place(batch.x))
+            yield replace(batch, x=job.compute.place(batch.x))
 
 
-def announce(title: str, parts: list[tuple[Cell, int]]) -> None:
+def announce(title: str, parts: list[tuple[Job, int]]) -> None:
     """What it will cost.  parts: for each method how many maps."""
     forward = backward = 0
     seconds = 0.0
-    for cell, maps in parts:
-        cost = forecast(cell, [])
+    for job, maps in parts:
+        cost = forecast(job, [])
         forward, backward = forward + maps * cost.forward, backward + maps * cost.backward
-        seconds += -(-maps // cell.compute.batch_size) * cost.seconds_a_batch
+        seconds += -(-maps // job.compute.batch_size) * cost.seconds_a_batch
     print(
         f"{title}.\nTo do: {forward:,} forward and {backward:,} backward passes at most: about {duration(seconds)}.",
         file=sys.stderr,
@@ -120,10 +120,10 @@ def shown(numbers: dict) -> render.Cell:
     return render.Cell(render.estimate(numbers["mean"], numbers["ci_low"], numbers["ci_high"], digits=3))
 
 
-def facts(opened: list[Cell], images: str, script: str, overrides: list[str]) -> list[str]:
+def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> list[str]:
     """Where the numbers come from, and how to have them again.  images: how many of what."""
     first, cfg = opened[0], opened[0].config.cfg
-    weights = ", ".join(f"{cell.config.names['model']} {cell.weights[:8]}" for cell in opened)
+    weights = ", ".join(f"{job.config.names['model']} {job.weights[:8]}" for job in opened)
     said = elsewhere(overrides)
     return [
         f"Data: {images}.",

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from bench.config import load
-from bench.running.job import Cell, open_cell
+from bench.running.job import Job, open_job
 from bench.running.runner import missing, run
 
 SMALL = [
@@ -21,14 +21,14 @@ SMALL = [
 ]
 
 
-def small_cell(results: Path, *overrides: str) -> Cell:
-    return open_cell(load([*SMALL, f"paths.results={results}", *overrides]))
+def small_job(results: Path, *overrides: str) -> Job:
+    return open_job(load([*SMALL, f"paths.results={results}", *overrides]))
 
 
-def complete(cell: Cell, batches: int | None = None) -> int:
+def complete(job: Job, batches: int | None = None) -> int:
     """Run what is missing, or only the first so many batches. Returns the number of images that were computed."""
     images = 0
-    for n, count in enumerate(run(cell, missing(cell)), start=1):
+    for n, count in enumerate(run(job, missing(job)), start=1):
         images += count
         if n == batches:
             break
