@@ -31,6 +31,7 @@ class ImageFiles:
 
     upright: turn a picture as its EXIF orientation says. Right for one's own; ImageNet's evaluation ignores it.
     crop: False for pictures that are already cut to the network's input.
+    collection: what tells these pictures from others of the same ids; None where the source's name does.
     """
 
     def __init__(
@@ -41,10 +42,11 @@ class ImageFiles:
         *,
         upright: bool = False,
         crop: bool = True,
+        collection: str | None = None,
     ):
         self.ids = sorted(paths, key=natural)
         self.paths, self.labels, self.preprocessing = paths, labels, preprocessing
-        self.upright, self.crop = upright, crop
+        self.upright, self.crop, self.collection = upright, crop, collection
 
     def fingerprint(self, id: str) -> str:
         try:
@@ -69,9 +71,8 @@ def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
     table = base / "labels.csv"
     names = {f.relative_to(base).as_posix(): id for id, f in paths.items()} | {id: id for id in paths}
     labels = read_labels(table, names) if table.is_file() else {}
-    pictures = ImageFiles(paths, labels, preprocessing, upright=True)
-    pictures.collection = str(base.resolve())  # "folder" names no data set: another folder is another run
-    return pictures
+    # by its place, not by its content: a folder of one's own may grow, and keeps its rows then
+    return ImageFiles(paths, labels, preprocessing, upright=True, collection=str(base.resolve()))
 
 
 def photos(labels: dict[str, int | None], preprocessing: Preprocessing) -> ImageFiles:
@@ -99,7 +100,7 @@ def la_release(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
     labels = _label_batch(tables[0])
     if strangers := [id for id in paths if not (id.isdecimal() and int(id) < len(labels))]:
         raise UserError(f"{paths[strangers[0]]} has no label: {tables[0]} numbers images from 0 to {len(labels) - 1}")
-    return ImageFiles(paths, {id: labels[int(id)] for id in paths}, preprocessing, crop=False)
+    return ImageFiles(paths, {id: labels[int(id)] for id in paths}, preprocessing, crop=False, collection=sizes(paths))
 
 
 def _label_batch(table: Path) -> list[int]:
@@ -187,6 +188,15 @@ def by_id(pairs: Iterable[tuple[str, Path]]) -> dict[str, Path]:
         first, second = sorted(path for id, path in pairs if id == twice[0])[:2]
         raise UserError(f"{first} and {second} would both have the id {twice[0]}; rename one of them")
     return dict(pairs)
+
+
+def sizes(paths: dict[str, Path]) -> str:
+    """Which collection these files are: two copies of one folder are one; two folders of the same file names are two.
+
+    A digest of ids and file sizes, so that no picture is read for it. A dangling link has no size.
+    """
+    listed = "\n".join(f"{id} {path.stat().st_size if path.exists() else None}" for id, path in sorted(paths.items()))
+    return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
 def natural(id: str) -> tuple:

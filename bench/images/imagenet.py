@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
-from bench.images.files import SUFFIXES, ImageFiles, by_id, directory
+from bench.images.files import SUFFIXES, ImageFiles, by_id, directory, sizes
 from bench.images.preprocessing import Preprocessing
 
 WNIDS = Path(__file__).with_name("imagenet_wnids.txt").read_text().split()  # sorted; the place is the class index
@@ -31,7 +31,7 @@ def imagenet(root: str | None, devkit: str | None, preprocessing: Preprocessing)
     labels = {id: index[f.parent.name] for id, f in paths.items() if f.parent != base}
     if flat := [id for id in paths if id not in labels]:
         labels |= flat_labels(flat, _find_devkit(base, devkit), index)
-    return ImageFiles(paths, labels, preprocessing)
+    return ImageFiles(paths, labels, preprocessing, collection=sizes(paths))
 
 
 def flat_labels(ids: list[str], devkit: Path, index: dict[str, int]) -> dict[str, int]:

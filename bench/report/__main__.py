@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bench.config import Config, elsewhere, load
 from bench.errors import UserError
@@ -133,12 +133,13 @@ def write(report: Report, folder: Path) -> list[Path]:
 def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
     """A table of a paper: every model, method and metric that it names, run or not."""
     plan, cells, notes, found = cfg.experiment, [], [], {}
-    scored = rows[rows["status"] == "ok"].groupby("run_id").size()
+    scored, images = rows[rows["status"] == "ok"].groupby("run_id").size(), _images(cfg)
     for cell in experiments.cells(plan):
         composed = load([*overrides, *cell.overrides])
         for metric in plan.metrics:
             names = composed.names | {"metric": metric}
             matching = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
+            matching = records.of_collection(matching, runs, *images)
             matching.sort(key=lambda i: (-scored.get(i, 0), i))
             if len(matching) > 1:
                 notes.append(records.several(matching, runs, scored))
@@ -172,6 +173,18 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
     elif drawn := variation.panels(numbers, experiments.rows(plan), figure=bool(plan.get("figure"))):
         report.picture = lambda folder: variation.write(folder / plan.name, drawn)
     return report
+
+
+def _images(cfg: DictConfig) -> tuple[str | None, str | None]:
+    """The collection that data.root holds, None if it is not on this machine; and data.root, if it is given."""
+    root = OmegaConf.to_container(cfg.data).get("root")
+    if root in (None, "???"):
+        return None, None
+    try:
+        source, _ = open_source(cfg.data, Preprocessing(1, 1), cfg.run.seed)
+    except UserError:
+        return None, root
+    return getattr(source, "collection", None), root
 
 
 def _panel(config: Config, runs: dict[str, dict], found: dict[tuple[str, str], dict[str, list[str]]]) -> panels.Panel:

@@ -108,6 +108,7 @@ def identity(record: dict) -> dict[str, str]:
     parts["device"] = device(record)
     parts["weights"] = _digest(record)
     parts["protocol"] = record.get("versions", {}).get("protocol")
+    parts["images"] = collection(record)
     return dict(_flat(parts, ""))
 
 
@@ -119,7 +120,26 @@ def conditions(record: dict) -> dict[str, str]:
     free = ("device",) if drawn else ("device", "run.seed")
     flat = {k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in free}
     colour = (record.get("confusion") or {}).get("colour")
-    return flat | {"images": str(record.get("data", {}).get("collection")), "confusion colour": str(colour)}
+    return flat | {"confusion colour": str(colour)}
+
+
+def collection(record: dict) -> str | None:
+    """Which images it is of, where the name of the data does not say."""
+    return record.get("data", {}).get("collection")
+
+
+def of_collection(matching: list[str], runs: dict[str, dict], wanted: str | None, root: str | None) -> list[str]:
+    """Those of these runs that are of the wanted images; else those whose records are too old to say.
+
+    wanted: their collection; None: it is not known here, then the runs that were made of data.root, if any were.
+    """
+    if root is None:
+        return matching
+    if wanted is None:
+        there = {collection(runs[i]) for i in matching if runs[i]["config"]["data"].get("root") == root}
+        return [i for i in matching if collection(runs[i]) in there] if there else matching
+    same = [i for i in matching if collection(runs[i]) == wanted]
+    return same or [i for i in matching if collection(runs[i]) is None]
 
 
 def device(record: dict) -> str | None:
