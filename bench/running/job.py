@@ -24,6 +24,7 @@ from bench.images.source import Source, open_source
 from bench.networks.network import Network
 from bench.rng import Rng
 from bench.running import compute
+from bench.store import code
 from bench.store.atomic import atomic_write
 from bench.store.records import PLACES, addressless
 from bench.store.rows import Rows
@@ -78,7 +79,15 @@ class Job:
             "device": self.compute.device.type,
             "seed": self.seed,
             "target": self.config.cfg.run.target,
+            "code": self.code(metric),
         }
+
+    def code(self, metric: str | None) -> dict[str, int | str]:
+        """{builder: which version of it} of the network, the images, the method and the metric."""
+        cfg = self.config.cfg
+        built = {"model": cfg.model, "data": cfg.data, "method": cfg.method}
+        built |= {"metric": cfg.metric[metric]} if metric else {}
+        return code.versions({group: OmegaConf.to_container(part, resolve=True) for group, part in built.items()})
 
     def fingerprint(self, image: str) -> str:
         """Of all that an image's row is made from: the picture, and a file that the method reads for it, if it does."""
@@ -148,6 +157,7 @@ class Job:
             "cell": {**self.config.names, "metric": metric},
             "config": {group: cfg[group] for group in ("model", "method", "data", "compute", "run")}
             | {"metric": scored},
+            "code": self.code(metric),
             "preprocessing": vars(self.network.preprocessing),
             "weights": {"digest": self.weights, **_file(self.network.weights_file)},
             **({"confusion": self.colour} if scored and scored.get("baseline") == "confusion" else {}),

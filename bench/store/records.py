@@ -6,12 +6,16 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from bench import PROTOCOL
+from bench.store import code
 from bench.text import plural
 
 PLACES = {  # other values are the same run all the same
     "model": ("weights",),
     "data": ("root", "devkit", "n", "ids", "subset", "sample", "limit"),
 }
+
+
+CODED = ("model", "data", "method", "metric")  # what of a configuration is built
 
 
 def addressless(settings: object) -> object:
@@ -28,7 +32,10 @@ def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:
         return False
     wanted = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in record["config"]}
     wanted["metric"] = wanted["metric"][names["metric"]]
-    return _settings(record["config"]) == _settings(wanted)
+    made = {group: wanted[group] for group in CODED if group in wanted}
+    return _settings(record["config"]) == _settings(wanted) and record.get(
+        "code", code.versions(made)
+    ) == code.versions(made)
 
 
 def _settings(config: dict) -> dict[str, dict]:
@@ -109,6 +116,7 @@ def identity(record: dict) -> dict[str, str]:
     parts["weights"] = _digest(record)
     parts["protocol"] = record.get("versions", {}).get("protocol")
     parts["images"] = collection(record)
+    parts["code"] = {k: v for k, v in record.get("code", {}).items() if isinstance(v, str)}  # not what shipped
     return dict(_flat(parts, ""))
 
 
@@ -118,7 +126,8 @@ def conditions(record: dict) -> dict[str, str]:
     """
     drawn = record.get("cell", {}).get("metric") == "infidelity"
     free = ("device",) if drawn else ("device", "run.seed")
-    flat = {k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in free}
+    methods = {f"code.{target.rpartition('.')[2]}" for target in code.targets(record.get("config", {}).get("method"))}
+    flat = {k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in {*free, *methods}}
     colour = (record.get("confusion") or {}).get("colour")
     return flat | {"confusion colour": str(colour)}
 

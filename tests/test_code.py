@@ -1,0 +1,69 @@
+"""Which run it is does not depend on where code lies or how it is laid out, and does depend on what it does."""
+
+import ast
+
+import pytest
+
+from bench.config import load
+from bench.running.job import open_job
+from bench.store import code
+
+METHOD = """
+import torch
+
+
+def blank(model, x, target, rng, *, level):
+    return torch.full_like(x, level)
+"""
+
+
+@pytest.mark.parametrize(
+    ("run_id", "metric", "overrides"),
+    [
+        ("3a0f73edef7383f4", "unified", ["method=sm"]),
+        ("5d3546a1bce01005", "kl", ["method=la"]),
+        ("2acdb5ef1a043665", "infidelity", ["method=ig", "run.seed=1", "model.size=32"]),
+    ],
+)
+def test_run_ids_are_what_they_were(run_id, metric, overrides):
+    """Whoever changes one makes everybody's rows another run: raise PROTOCOL or a version in shipped.yaml, and say so."""
+    settings = ["compute.device=cpu", "compute.batch_size=2", f"metric=[{metric}]"]
+    assert open_job(load([*settings, *overrides])).run_id(metric) == run_id
+
+
+def test_what_ships_is_what_the_manifest_says():
+    """After a change: raise the version of what makes other numbers, then `python -m bench.store.code`."""
+    assert code.current() == code.shipped()
+
+
+def test_layout_comments_and_docstrings_are_no_change():
+    laid_out = METHOD.replace(", level)", ",\n        level,  # here\n    )").replace(
+        ":\n    ret", ':\n    """Blank."""\n    ret'
+    )
+    assert laid_out != METHOD and code._told(ast.parse(laid_out)) == code._told(ast.parse(METHOD))
+    assert code._told(ast.parse("from a.b import c")) == code._told(ast.parse("from d import c"))
+    assert code._told(ast.parse("x = 1")) != code._told(ast.parse("x = 1.0"))
+
+
+def test_an_edited_method_is_another_run(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["method=random", "method._target_=my_blank.blank", "+method.level=1.0", "data.limit=1", "compute.device=cpu"]
+
+    def run_id(text, part="A = 1"):
+        (tmp_path / "my_blank.py").write_text("from my_part import A\n" + text)
+        (tmp_path / "my_part.py").write_text(part)
+        code.version.cache_clear()
+        return open_job(load(own)).run_id("unified")
+
+    first = run_id(METHOD)
+    assert run_id(METHOD + "# said otherwise\n") == first
+    assert run_id(METHOD.replace("x, level)", "x, 2 * level)")) != first
+    assert run_id(METHOD, part="A = 2") != first  # what it imports of its own
+
+
+def test_an_edited_shipped_method_is_another_run(monkeypatch):
+    assert code.version("methods.sm.saliency_map") == code.shipped()["saliency_map"]["version"] == 1
+    monkeypatch.setattr(code, "_told", lambda tree: ast.dump(tree) + "edited")
+    code.version.cache_clear()
+    assert code.version("methods.sm.saliency_map") not in (1, "methods.sm.saliency_map")
+    code.version.cache_clear()
