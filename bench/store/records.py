@@ -32,15 +32,15 @@ def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:
         return False
     wanted = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in record["config"]}
     wanted["metric"] = wanted["metric"][names["metric"]]
-    made = {group: wanted[group] for group in CODED if group in wanted}
-    return _settings(record["config"]) == _settings(wanted) and record.get(
-        "code", code.versions(made)
-    ) == code.versions(made)
+    if _settings(record["config"]) != _settings(wanted):
+        return False
+    now = code.versions({group: wanted[group] for group in CODED if group in wanted})
+    return record.get("code", now) == now
 
 
 def _settings(config: dict) -> dict[str, dict]:
     """What of a configuration can change a number."""
-    settings = {group: addressless(config.get(group, {})) for group in ("model", "data", "method", "metric")}
+    settings = {group: addressless(config.get(group, {})) for group in CODED}
     random = settings["model"].get("weights") == "random"  # whichever file they are in, these are not in any
     for group, keys in PLACES.items():
         settings[group] = {key: value for key, value in settings[group].items() if key not in keys}
