@@ -18,6 +18,9 @@ import torch
 
 from metrics.batch import MapBatch, Readings
 
+QUANTITIES = {"score": {"title": "Score", "better": "low", "unit": "logit²"}}
+DRAWS = True
+
 
 @torch.inference_mode()
 def infidelity(batch: MapBatch, *, draws: int, share: float, sigma: float) -> Readings:

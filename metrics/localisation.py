@@ -13,6 +13,9 @@ from torch import Tensor
 
 from metrics.batch import MapBatch, Readings, Unfit
 
+QUANTITIES = {"score": {"title": "Score", "better": "high"}}
+DRAWS = False
+
 
 def localisation(batch: MapBatch, *, game: str) -> Readings:
     """score, [B], in [0, 1]; a map without a positive value has a mass of 0. No passes.

@@ -10,6 +10,13 @@ import torch
 
 from metrics.batch import MapBatch, Readings
 
+QUANTITIES = {
+    "insertion": {"title": "Insertion", "better": "high"},
+    "deletion": {"title": "Deletion", "better": "low"},
+    "gap": {"title": "GAP", "better": "high", "minus": ("insertion", "deletion")},
+}
+DRAWS = False
+
 
 def perturbation(batch: MapBatch, *, order: str, baseline: str, readout: str, step: int) -> Readings:
     """insertion and deletion, [B], areas over [0, 1]; insertion_curve and deletion_curve, [B, S + 1].

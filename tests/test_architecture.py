@@ -8,7 +8,7 @@ import pytest
 from bench.config import ROOT
 
 STDLIB = set(sys.stdlib_module_names) - {"random"}
-ALLOWED = {"torch", "torchvision", "jaxtyping", "bench.types", "bench.rng", "bench.notes"} | STDLIB
+ALLOWED = {"torch", "torchvision", "jaxtyping", "bench.types", "bench.rng", "bench.notes", "bench.errors"} | STDLIB
 EXCEPTIONS = {"precomputed.py": {"numpy"}}  # reads .npy files
 
 

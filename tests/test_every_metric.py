@@ -8,6 +8,9 @@ from conftest import IDS
 from hydra.utils import instantiate
 
 from bench.config import CONF, load
+from bench.errors import UserError
+from bench.store.rows import SCHEMA
+from metrics import quantities
 from metrics.batch import MapBatch
 
 METRICS = sorted(path.stem for path in (CONF / "metric").glob("*.yaml"))
@@ -20,7 +23,11 @@ def metric(request):
     return instantiate(cfg[request.param], _convert_="all")
 
 
-def judge(metric, cnn, x, target, index):
+def target_of(metric):
+    return f"{metric.func.__module__}.{metric.func.__qualname__}"
+
+
+def judge(metric, cnn, x, target, index, seed=0):
     maps = torch.sin(37 * x)
     mask = x[:, 0] > 0.5
     batch = MapBatch(
@@ -29,7 +36,7 @@ def judge(metric, cnn, x, target, index):
         target[index],
         maps[index],
         ids=[IDS[i] for i in index],
-        seed=0,
+        seed=seed,
         colour=lambda: torch.tensor([0.1, 0.5, 0.7]),
         mask=mask[index],
     )
@@ -42,9 +49,34 @@ def test_yaml_sets_every_hyperparameter_and_no_other(metric):
     assert all(p.default is p.empty for p in parameters), "numbers live in the yaml"
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("A = 1", "does not say what its numbers are"),
+        ("QUANTITIES = {'score': dict(title='S', better='high')}", "must be written out"),
+        ("QUANTITIES = {'score': {'title': 'S', 'better': 'more'}}", "expected high or low"),
+    ],
+)
+def test_a_metric_that_does_not_say_what_its_numbers_are_is_refused(tmp_path, monkeypatch, text, complaint):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_mute.py").write_text(text)
+    quantities.said.cache_clear()
+    with pytest.raises(UserError, match=complaint):
+        quantities.said("my_mute.mute")
+
+
+def test_what_a_metric_says_of_draws_is_so(metric, cnn, x, target):
+    first, second = (judge(metric, cnn, x, target, [0, 1], seed=seed) for seed in (0, 1))
+    same = all(torch.equal(first[name], second[name]) for name in first)
+    assert quantities.said(target_of(metric)).draws is not same
+
+
 def test_scores_are_per_image_and_depend_on_that_image_alone(metric, cnn, x, target):
     together = judge(metric, cnn, x, target, [0, 1, 2, 3])
-    assert {"insertion", "deletion"} <= set(together) or set(together) == {"score"}
+    said = quantities.said(target_of(metric)).quantities
+    own = {name for name, quantity in said.items() if not quantity.minus}
+    assert own == {name for name in together if not name.endswith("_curve")} <= set(SCHEMA.names)
+    assert all(set(quantity.minus) <= own for quantity in said.values() if quantity.minus)
     for name, values in together.items():
         assert values.shape[0] == len(x)
         assert values.ndim == (2 if name.endswith("_curve") else 1)

@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
+ASIDE = ("QUANTITIES", "DRAWS")  # what a metric says of its numbers, for reports: no number comes from it
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -110,12 +111,18 @@ def _told(node: object) -> str:
     if isinstance(node, ast.AST):
         fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
         fields.pop("kind", None)
+        if isinstance(node, ast.Module):
+            fields["body"] = [part for part in node.body if not _aside(part)]
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
-                fields["body"] = node.body[1:]
+                fields["body"] = fields["body"][1:]
         return f"{type(node).__name__}({', '.join(f'{k}={_told(v)}' for k, v in sorted(fields.items()))})"
     return f"[{', '.join(map(_told, node))}]" if isinstance(node, list) else repr(node)
+
+
+def _aside(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in ASIDE
 
 
 def targets(tree: object) -> Iterator[str]:
