@@ -36,7 +36,7 @@ def main(cfg: DictConfig) -> None:
 
 def carry_out(job: Job) -> dict[str, str]:
     """Compute what is missing, with a forecast before and the means after. Returns the failed images and why."""
-    work = missing(job)
+    work, unmapped = missing(job), {}
     names = job.config.names
     wanted = ", ".join(job.metrics) or "maps alone"
     print(f"{names['method']} on {names['model']}, {names['data']}: {wanted}", file=sys.stderr)
@@ -51,9 +51,10 @@ def carry_out(job: Job) -> dict[str, str]:
         for metric in lacking or ([] if job.metrics else [None]):
             job.record(metric)
         with tqdm(total=len(work), unit="image", smoothing=0.05) as bar:
-            for images in run(job, work):
-                bar.update(images)
-    text, failed = summary(job)
+            for progress in run(job, work):
+                unmapped |= progress.failed
+                bar.update(progress.images)
+    text, failed = summary(job, unmapped)
     print(text)
     return failed
 

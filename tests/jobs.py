@@ -28,8 +28,8 @@ def small_job(results: Path, *overrides: str) -> Job:
 def complete(job: Job, batches: int | None = None) -> int:
     """Run what is missing, or only the first so many batches. Returns the number of images that were computed."""
     images = 0
-    for n, count in enumerate(run(job, missing(job)), start=1):
-        images += count
+    for n, progress in enumerate(run(job, missing(job)), start=1):
+        images += progress.images
         if n == batches:
             break
     return images

@@ -37,6 +37,7 @@ from bench.report import means
 from bench.running.forecast import USUAL_SIZE, total
 from bench.running.job import shard
 from bench.store import records
+from bench.store.maps import Maps
 from bench.text import plural
 
 CHOSEN = {"model": "models", "method": "methods", "metric": "metrics"}  # the experiment says these, not the command
@@ -201,14 +202,12 @@ def _left(configs: list[Config], ids: list[str], collection: str | None) -> list
         there, kept = set(ids) if config.cfg.get("metric") else set(), flag(config.cfg.run, "save_attributions")
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}
-            found = [i for i, run in runs.items() if records.matches(run, names, config.cfg)]
-            there &= set().union(*(done.get(i, set()) & (_maps(results, runs[i]) if kept else set(ids)) for i in found))
+            wanted = records.asked(names, config.cfg)
+            found = [i for i, run in runs.items() if records.matches(run, names, wanted)]
+            mapped = {i: Maps(results, runs[i]["attribution_id"]).ids() if kept else set(ids) for i in found}
+            there &= set().union(*(done.get(i, set()) & mapped[i] for i in found))
         left.append(len(ids) - len(there))
     return left
-
-
-def _maps(results: Path, run: dict) -> set[str]:
-    return {file.stem for file in (results / "attributions" / str(run.get("attribution_id"))).glob("*.npy")}
 
 
 def _numbers(experiment: DictConfig) -> str:

@@ -138,7 +138,8 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         composed = load([*overrides, *cell.overrides])
         for metric in plan.metrics:
             names = composed.names | {"metric": metric}
-            matching = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
+            wanted = records.asked(names, composed.cfg)
+            matching = [i for i in runs if records.matches(runs[i], names, wanted)]
             matching = records.of_collection(matching, runs, *images)
             matching.sort(key=lambda i: (-scored.get(i, 0), i))
             if len(matching) > 1:
