@@ -69,7 +69,7 @@ class Job:
             "protocol": bench.PROTOCOL,
             "model": {k: v for k, v in cfg["model"].items() if k not in PLACES["model"]} | {"digest": self.weights},
             "data": {k: v for k, v in cfg["data"].items() if k not in PLACES["data"]}
-            | {"name": self.config.names["data"], "collection": getattr(self.source, "collection", None)},
+            | {"name": self.config.names["data"], "collection": self.source.collection},
             "method": {"name": self.method_name, **cfg["method"]}  # the name picks the random streams
             | {f"{name}.digest": value.digest() for name, value in bound(self.method).items()},
             "metric": {"name": metric, **addressless(OmegaConf.to_container(metrics[metric], resolve=True))}
@@ -90,9 +90,13 @@ class Job:
         return code.versions({group: OmegaConf.to_container(part, resolve=True) for group, part in built.items()})
 
     def fingerprint(self, image: str) -> str:
-        """Of all that an image's row is made from: the picture, and a file that the method reads for it, if it does."""
+        """Of all that an image's row is made from, as it lies there now."""
+        return self.made_of(image, self.source.fingerprint(image))
+
+    def made_of(self, image: str, picture: str) -> str:
+        """The picture's fingerprint, and that of a file that the method reads for this image, if it does."""
         own = getattr(getattr(self.method, "func", None), "fingerprint", None)
-        return self.source.fingerprint(image) + (own(image, **self.method.keywords) if own else "")
+        return picture + (own(image, **self.method.keywords) if own else "")
 
     def run_id(self, metric: str) -> str:
         if metric not in self._run_ids:
@@ -162,7 +166,7 @@ class Job:
             "weights": {"digest": self.weights, **_file(self.network.weights_file)},
             **({"confusion": self.colour} if scored and scored.get("baseline") == "confusion" else {}),
             **session,
-            "data": {"images": len(self.source.ids), "collection": getattr(self.source, "collection", None)},
+            "data": {"images": len(self.source.ids), "collection": self.source.collection},
             "continued": [],
         }
         if file.exists():

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from bench.errors import UserError
-from bench.images.source import Batch, stream
+from bench.images.source import Batch
+from bench.images.stream import stream
 from bench.running.attribution import explain, save, unsaved
 from bench.running.job import Job
 from bench.running.timing import Clock
@@ -41,7 +42,7 @@ def run(job: Job, work: Work) -> Iterator[int]:
         for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
             rows = judge(job, batch, metrics)
             there = [*batch.ids, *(failure.id for failure in batch.failures)]
-            fingerprints = {image: job.fingerprint(image) for image in there}
+            fingerprints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in there}
             for metric in metrics:
                 stores[metric].add(rows[metric], fingerprints)
             yield len(there)
@@ -55,7 +56,7 @@ def judge(job: Job, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[Ro
     if not batch.ids:
         return {metric: unread for metric in metrics}
     x = job.compute.place(batch.x)
-    ids = batch.places
+    ids = batch.padded_ids
     seen, target = look(job, batch, x)
     maps, facts = explain(job, x, target, ids, n=len(batch.ids))
     job.unmapped |= {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
