@@ -29,7 +29,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.config import Config, chosen
 from bench.errors import UserError
-from bench.images.source import stream
+from bench.images.stream import stream
 from bench.networks.network import Network
 from bench.rng import Rng
 from bench.running.job import Job, open_job
@@ -79,7 +79,7 @@ def compare(job: Job) -> Iterator[dict]:
     targets = [job.network(x).argmax(dim=1) for x in images]
 
     def maps(network: Network, k: int) -> Images:
-        rng = Rng(job.seed, job.method_name, batches[k].places, images[k].device)
+        rng = Rng(job.seed, job.method_name, batches[k].padded_ids, images[k].device)
         return job.method(network, images[k], targets[k], rng).detach().abs()
 
     trained = [maps(job.network, k) for k in range(len(batches))]

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from bench.config import CONF, load
 from bench.errors import UserError
-from bench.images.source import stream
+from bench.images.stream import stream
 from bench.running.job import open_job
 from bench.running.runner import rows_of
 from bench.studies import study

@@ -17,7 +17,8 @@ from bench.errors import UserError
 from bench.images.files import folder, natural, read_picture
 from bench.images.imagenet import WNIDS
 from bench.images.preprocessing import Preprocessing
-from bench.images.source import ImageError, Sample, open_source, select, stream
+from bench.images.source import ImageError, Sample, open_source, select
+from bench.images.stream import stream
 from bench.images.synthetic import CLASSES, VERSION, draw
 
 CONF = Path(__file__).parent.parent / "conf" / "data"
@@ -43,13 +44,16 @@ class Numbers:
         self.ids, self.broken, self.masks = [str(k) for k in range(n)], set(broken), masks
         self.loaded = multiprocessing.Value("i", 0)
 
+    def stamp(self, id):
+        return None
+
     def load(self, id):
         with self.loaded.get_lock():
             self.loaded.value += 1
         if id in self.broken:
             raise ImageError(f"{id} is broken")
         mask = torch.full((2, 2), int(id) % 2 == 1) if self.masks else None
-        return Sample(id, torch.full((3, 2, 2), int(id) / 100), int(id), mask)
+        return Sample(id, torch.full((3, 2, 2), int(id) / 100), f"print of {id}", int(id), mask)
 
 
 def grey(batch):

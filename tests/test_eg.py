@@ -24,7 +24,7 @@ class Source:
         self.loaded.append(id)
         if id in self.broken:
             raise ImageError(f"{id} is broken")
-        return Sample(id, torch.full((3, 16, 16), float(self.ids.index(id))))
+        return Sample(id, torch.full((3, 16, 16), float(self.ids.index(id))), fingerprint=id)
 
 
 def bound(n, source, seed=0):

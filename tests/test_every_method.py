@@ -23,7 +23,7 @@ class Source:
     ids = [*IDS, "elk", "hen"]
 
     def load(self, id):
-        return Sample(id, Rng(8, "source", [id]).uniform(3, SIZE, SIZE)[0])
+        return Sample(id, Rng(8, "source", [id]).uniform(3, SIZE, SIZE)[0], fingerprint=id)
 
 
 @pytest.fixture(params=METHODS)

@@ -181,7 +181,7 @@ def _cost(config: Config) -> str:
 
     source, ids = opened(first.model.size or USUAL_SIZE)
     ids = shard(ids, first.run.shard)
-    left = _left(configs, ids, getattr(source, "collection", None))
+    left = _left(configs, ids, source.collection)
     images = len(ids) * len(configs)
     there = f", {images - sum(left):,} of the {images:,} there already" if sum(left) < images else ""
     return f"{plural(len(configs), 'cell')} of {plural(len(ids), 'image')}{there}: " + total(

@@ -7,7 +7,8 @@ import pickle
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -54,9 +55,18 @@ class ImageFiles:
         except ImageError as error:
             return fingerprint(str(error).encode(), None)
 
+    def stamp(self, id: str) -> str | None:
+        try:
+            file = self.paths[id].stat()
+        except OSError:
+            return None
+        return f"{file.st_size} bytes, {file.st_mtime_ns} ns, label {self.labels.get(id)}"
+
     def load(self, id: str) -> Sample:
-        picture = read_picture(read_bytes(self.paths[id]), str(self.paths[id]), self.upright)
-        return Sample(id, self.preprocessing(picture, crop=self.crop), self.labels.get(id))
+        content, label = read_bytes(self.paths[id]), self.labels.get(id)
+        with marked(made_of := fingerprint(content, label)):
+            picture = read_picture(content, str(self.paths[id]), self.upright)
+        return Sample(id, self.preprocessing(picture, crop=self.crop), made_of, label)
 
 
 def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
@@ -141,6 +151,16 @@ def read_picture(content: bytes, name: str, upright: bool) -> Image.Image:
         raise ImageError(f"{name}: not a picture that Pillow can read") from error
     except UNREADABLE as error:
         raise ImageError(f"{name}: {error}") from error
+
+
+@contextmanager
+def marked(made_of: str) -> Iterator[None]:
+    """An error of an image whose bytes are known carries their fingerprint."""
+    try:
+        yield
+    except ImageError as error:
+        error.fingerprint = made_of
+        raise
 
 
 def read_labels(table: Path, names: dict[str, str]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, did_you_mean
-from bench.images.files import fingerprint, read_bytes, read_picture
+from bench.images.files import fingerprint, marked, read_bytes, read_picture
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import ImageError, Sample, duplicates
 
@@ -51,10 +51,15 @@ class HuggingFace:
         except ImageError as error:
             return fingerprint(str(error).encode(), None)
 
+    def stamp(self, id: str) -> None:
+        return None
+
     def load(self, id: str) -> Sample:
         row = self.table[self.row[id]]
-        picture = read_picture(self._content(row, id), id, upright=True)
-        return Sample(id, self.preprocessing(picture), self._label(row))
+        content, label = self._content(row, id), self._label(row)
+        with marked(made_of := fingerprint(content, label)):
+            picture = read_picture(content, id, upright=True)
+        return Sample(id, self.preprocessing(picture), made_of, label)
 
     def _content(self, row: dict[str, Any], id: str) -> bytes:
         value = row[self.image_column]

@@ -1,40 +1,43 @@
-"""Image sources: what an image is, which of them a run takes, and how they arrive.
+"""Image sources: what an image is, and which of them a run takes.
 
-A source knows the ids of its images and loads one of them. Everything else is the same for all sources and stands here:
-`open_source` picks the ids that a run was asked for, `stream` turns ids into batches. Where images come from is said in
-conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthetic`, beside this file.
+A source knows the ids of its images and loads one of them. Everything else is the same for all sources: `open_source`
+picks the ids that a run was asked for, `stream` (beside this file) turns ids into batches. Where images come from is said
+in conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthetic`, beside this file too.
 """
 
-import sys
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from bench.errors import UserError, did_you_mean
 from bench.images.preprocessing import Preprocessing
 from bench.rng import Rng
 from bench.text import plural
 
-START = "fork" if sys.platform == "linux" else "spawn"  # said outright: a launcher may have put its own in place
 SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
 
 
 class ImageError(Exception):
-    """One image that cannot be read, in words that name it. The run goes on without it."""
+    """One image that cannot be read, in words that name it. The run goes on without it.
+
+    fingerprint: of its bytes, if these could be had.
+    """
+
+    def __init__(self, message: str, fingerprint: str | None = None):
+        super().__init__(message)
+        self.fingerprint = fingerprint
 
 
 @dataclass(frozen=True)
 class Sample:
     id: str
     pixels: Tensor  # float32 [3, H, W], in [0, 1]
+    fingerprint: str  # as the source's, of the very bytes that were decoded
     label: int | None = None  # class index
     mask: Tensor | None = None  # bool [H, W], where the labelled object is, if the source knows
 
@@ -43,6 +46,7 @@ class Sample:
 class Failure:
     id: str
     error: str
+    fingerprint: str | None = None  # None: not even its bytes could be read
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,28 @@ class Batch:
     labels: list[int | None]  # len(ids)
     masks: Tensor | None  # bool [width, H, W], or None: the source has none
     failures: list[Failure]
+    fingerprints: dict[str, str] = field(default_factory=dict)  # of images and of failures, as far as bytes were read
+    stamps: dict[str, str] = field(default_factory=dict)  # likewise, where the source has stamps; older than the bytes
 
     @property
-    def places(self) -> list[str]:
-        """The id of the image at each of the `width` places."""
+    def padded_ids(self) -> list[str]:
+        """`width` ids: whose image lies at each place of x."""
         return self.ids + self.ids[-1:] * (len(self.x) - len(self.ids))
 
 
 class Source(Protocol):
     ids: list[str]  # every image, each once, in natural order (9 before 10); safe as file names
+    collection: str | None  # what tells these images from others of the same ids; None: the settings do
 
     def fingerprint(self, id: str) -> str:
         """sha256, in hex, of what the image is made from: other bytes or another label give another one.
 
         Never raises ImageError: an image that is gone has a fingerprint too, one that it loses when it comes back."""
+
+    def stamp(self, id: str) -> str | None:
+        """What changes with the fingerprint in all but odd cases, and is had without reading the image: size, time of
+        change and label of its file. None where there is none: then the fingerprint itself is cheap, or the only way.
+        """
 
     def load(self, id: str) -> Sample:
         """The image, preprocessed. Raises ImageError if it cannot be read."""
@@ -112,55 +124,6 @@ def select(
     if limit is not None:
         chosen = chosen[: _count(limit, "data.limit")]
     return list(chosen)
-
-
-def stream(source: Source, ids: list[str], width: int, workers: int) -> Iterator[Batch]:
-    """The images, `width` ids at a time, in order. Holds two batches at most, however many images there are.
-
-    workers: processes that load ahead, 0 for none. A broken image becomes a Failure of the batch that its id falls in.
-    """
-    ahead = max(1, -(-width // workers)) if workers else None  # together, the workers prepare one batch ahead
-    loader = DataLoader(
-        _Loads(source, ids),
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=ahead,
-        generator=torch.Generator(),
-        multiprocessing_context=START if workers else None,
-    )
-    loaded = iter(loader)
-    while group := list(islice(loaded, width)):
-        yield collate(group, width)
-
-
-def collate(group: list[Sample | Failure], width: int) -> Batch:
-    """Up to `width` images as one batch of exactly `width`."""
-    samples = [item for item in group if isinstance(item, Sample)]
-    padded = samples + samples[-1:] * (width - len(samples))
-    masks = [s.mask for s in padded if s.mask is not None]
-    return Batch(
-        ids=[s.id for s in samples],
-        x=torch.stack([s.pixels for s in padded]) if samples else torch.empty(0, 3, 0, 0),
-        labels=[s.label for s in samples],
-        masks=torch.stack(masks) if samples and len(masks) == len(padded) else None,
-        failures=[item for item in group if isinstance(item, Failure)],
-    )
-
-
-class _Loads(Dataset):
-    """What a worker does: one id, one Sample or Failure."""
-
-    def __init__(self, source: Source, ids: list[str]):
-        self.source, self.ids = source, ids
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, k: int) -> Sample | Failure:
-        try:
-            return self.source.load(self.ids[k])
-        except ImageError as error:
-            return Failure(self.ids[k], str(error))
 
 
 def duplicates(values: Iterable[Hashable]) -> list:

@@ -29,15 +29,18 @@ class Synthetic:
             raise UserError(f"data=synthetic draws images of 32 pixels and more; the model takes {preprocessing.size}")
         self.ids = [f"synthetic-{i:05d}" for i in range(n)]
         self.index = {id: i for i, id in enumerate(self.ids)}
-        self.seed, self.size = seed, preprocessing.size
+        self.seed, self.size, self.collection = seed, preprocessing.size, None
 
     def fingerprint(self, id: str) -> str:
         recipe = f"synthetic/{VERSION}/{self.seed}/{self.index[id]}/{self.size}"
         return hashlib.sha256(recipe.encode()).hexdigest()
 
+    def stamp(self, id: str) -> None:
+        return None
+
     def load(self, id: str) -> Sample:
         pixels, label, mask = draw(self.seed, self.index[id], self.size)
-        return Sample(id, pixels, label, mask)
+        return Sample(id, pixels, self.fingerprint(id), label, mask)
 
 
 def draw(seed: int, index: int, size: int) -> tuple[Tensor, int, Tensor]:

@@ -185,7 +185,7 @@ def _images(cfg: DictConfig) -> tuple[str | None, str | None]:
         source, _ = open_source(cfg.data, Preprocessing(1, 1), cfg.run.seed)
     except UserError:
         return None, root
-    return getattr(source, "collection", None), root
+    return source.collection, root
 
 
 def _panel(config: Config, runs: dict[str, dict], found: dict[tuple[str, str], dict[str, list[str]]]) -> panels.Panel:

@@ -58,7 +58,7 @@ class Job:
         found = {
             "weights": self.weights,
             "device": self.compute.device.type,
-            "collection": getattr(self.source, "collection", None),
+            "collection": self.source.collection,
         }
         return found | {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
 
@@ -70,9 +70,13 @@ class Job:
         return config | {"metric": scored}
 
     def fingerprint(self, image: str) -> str:
-        """Of all that an image's row is made from: the picture, and a file that the method reads for it, if it does."""
+        """Of all that an image's row is made from, as it lies there now."""
+        return self.made_of(image, self.source.fingerprint(image))
+
+    def made_of(self, image: str, picture: str) -> str:
+        """The picture's fingerprint, and that of a file that the method reads for this image, if it does."""
         own = getattr(getattr(self.method, "func", None), "fingerprint", None)
-        return self.source.fingerprint(image) + (own(image, **self.method.keywords) if own else "")
+        return picture + (own(image, **self.method.keywords) if own else "")
 
     def run_id(self, metric: str) -> str:
         if metric not in self._run_ids:
@@ -113,7 +117,7 @@ class Job:
             "preprocessing": vars(self.network.preprocessing),
             "weights": {"digest": self.weights, **_file(self.network.weights_file)},
             **({"confusion": self.colour} if metric and config["metric"].get("baseline") == "confusion" else {}),
-            "data": {"images": len(self.source.ids), "collection": getattr(self.source, "collection", None)},
+            "data": {"images": len(self.source.ids), "collection": self.source.collection},
         }
         device = {
             "type": self.compute.device.type,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.images.source import Batch, stream
+from bench.images.source import Batch
+from bench.images.stream import stream
 from bench.running.attribution import attribute
 from bench.running.job import Job
 from bench.running.timing import Clock
@@ -50,7 +51,7 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
         for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
             rows, failed = rows_of(job, batch, metrics)
             ids = [*batch.ids, *(failure.id for failure in batch.failures)]
-            fingerprints = {image: job.fingerprint(image) for image in ids}
+            fingerprints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
             for metric in metrics:
                 stores[metric].add(rows[metric], fingerprints)
             yield Progress(len(ids), failed)
@@ -66,7 +67,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     job.maps.drop(failed)
     if not batch.ids:
         return {metric: unread for metric in metrics}, failed
-    x, ids = job.compute.place(batch.x), batch.places
+    x, ids = job.compute.place(batch.x), batch.padded_ids
     predictions, target = predict(job, batch, x)
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
     unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}

@@ -48,7 +48,7 @@ def reopened(record: dict, results: Path) -> Job:
     for what, then, now in (
         ("weights", record["weights"]["digest"], job.weights),
         ("device", record["device"]["type"], job.compute.device.type),
-        ("collection", record["data"].get("collection"), getattr(job.source, "collection", None)),
+        ("collection", record["data"].get("collection"), job.source.collection),
     ):
         if then is not None and then != now:
             raise UserError(f"its {what} was {then} and is {now} here")

@@ -99,7 +99,7 @@ def measured(kind: str, cells: list[Job]) -> tuple[pd.DataFrame, list[list[mosai
             says = f"{'used' if kind == 'used' else 'not used'}: {seen[i]['prediction']}, p {seen[i]['confidence']:.2f}"
             tiles[id] = [mosaic.Tile(batch.x[i].cpu().numpy().transpose(1, 2, 0), says, (0, 0, PATCH, PATCH))]
         for job in cells:
-            maps, facts = attribute(job, batch.x, target, batch.places, n=len(batch.ids))
+            maps, facts = attribute(job, batch.x, target, batch.padded_ids, n=len(batch.ids))
             share = on_patch(maps).tolist()
             for i, (id, fact) in enumerate(zip(batch.ids, facts, strict=True)):
                 value = share[i] if fact["status"] == "ok" else float("nan")

@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 import bench
 from bench.config import elsewhere, load
 from bench.errors import UserError
-from bench.images.source import Batch, stream
+from bench.images.source import Batch
+from bench.images.stream import stream
 from bench.report import means, render
 from bench.running.forecast import duration, forecast
 from bench.running.job import Job, bind, build, open_job

@@ -1,0 +1,83 @@
+"""An image is read once; what is remembered of it is of the bytes that were scored."""
+
+import pytest
+from jobs import complete, small_job
+from PIL import Image
+
+from bench.images import files
+from bench.images.files import folder
+from bench.images.preprocessing import Preprocessing
+from bench.images.stream import stream
+
+SMALL = Preprocessing(size=8, resize=8)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    (tmp_path / "in").mkdir()
+    for k in range(3):
+        Image.new("L", (8, 8), 40 * k).save(tmp_path / "in" / f"{k}.png")
+    (tmp_path / "in" / "broken.png").write_bytes(b"I am a letter")
+    (tmp_path / "in" / "gone.png").write_bytes(b"")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the files that are read, in order."""
+    names, read = [], files.read_bytes
+
+    def counted(path):
+        names.append(path.name)
+        return read(path)
+
+    monkeypatch.setattr(files, "read_bytes", counted)
+    return names
+
+
+def test_a_batch_knows_of_which_bytes_its_images_and_failures_are(pictures):
+    source = folder(str(pictures), SMALL)
+    (pictures / "gone.png").unlink()
+    (batch,) = stream(source, source.ids, width=8, workers=0)
+    assert batch.fingerprints == {id: source.fingerprint(id) for id in ("0", "1", "2", "broken")}
+    assert batch.stamps == {id: source.stamp(id) for id in ("0", "1", "2", "broken")}
+    assert batch.padded_ids == ["0", "1", "2", "2", "2", "2", "2", "2"]
+
+
+def test_a_fingerprint_is_of_the_bytes_that_were_decoded(pictures, monkeypatch):
+    """A file that changes after it was read: row and fingerprint are both of the old one, the stamp is no newer."""
+    source = folder(str(pictures), SMALL)
+    then, stamp, prepare = source.fingerprint("1"), source.stamp("1"), source.preprocessing
+
+    def changed_meanwhile(picture, crop):
+        Image.new("L", (80, 80), 250).save(pictures / "1.png")
+        return prepare(picture, crop)
+
+    monkeypatch.setattr(source, "preprocessing", changed_meanwhile)
+    (batch,) = stream(source, ["1"], width=1, workers=0)
+    assert batch.x.mean() == pytest.approx(40 / 255)
+    assert (batch.fingerprints["1"], batch.stamps["1"]) == (then, stamp)
+    assert source.fingerprint("1") != then and source.stamp("1") != stamp
+
+
+def test_a_stamp_changes_with_size_time_and_label_and_needs_no_reading(pictures, reads):
+    def stamp():
+        return folder(str(pictures), SMALL).stamp("1")
+
+    before = stamp()
+    assert before == stamp() is not None
+    (pictures / "labels.csv").write_text("id,label\n1,4")
+    assert stamp() != before
+    (pictures / "labels.csv").unlink()
+    (pictures / "1.png").touch()
+    assert stamp() != before
+    (pictures / "1.png").unlink()
+    assert folder(str(pictures), SMALL).ids == ["0", "2", "broken", "gone"]
+    assert reads == []
+
+
+def test_a_run_reads_each_image_once(pictures, reads, tmp_path):
+    job = small_job(tmp_path / "out", "data=folder", f"data.root={pictures}", "method=sm")
+    complete(job)
+    assert sorted(reads) == ["0.png", "1.png", "2.png", "broken.png", "gone.png"]
+    assert job.rows("unified").done() == {id: job.fingerprint(id) for id in ("0", "1", "2")}
