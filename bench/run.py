@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from bench.config import CONF, Config, chosen
 from bench.errors import UserError
-from bench.experiments.plan import of_cell
+from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
 from bench.running.job import Job, open_job
 from bench.running.runner import missing, run

@@ -3,8 +3,8 @@
 import pytest
 from test_tables import row, save
 
-from bench.report import means
-from bench.store.rows import Rows
+from bench.store import rows as rowstore
+from bench.store.rows import Rows, load_rows
 
 CELL = {"data": "toy", "model": "net", "method": "la", "metric": "unified"}
 
@@ -40,7 +40,7 @@ def test_failures_are_not_done_and_what_stays_of_a_file_keeps_its_fingerprints(t
 def test_all_rows_are_read_though_a_file_vanishes_on_the_way(tmp_path, monkeypatch):
     save(tmp_path, [row("a", 0.2)])
     save(tmp_path, [row("b", 0.2)], part="part-1")
-    listing, calls = means.ds.dataset, []
+    listing, calls = rowstore.ds.dataset, []
 
     def vanishing(folder, **settings):
         found = listing(folder, **settings)
@@ -49,6 +49,6 @@ def test_all_rows_are_read_though_a_file_vanishes_on_the_way(tmp_path, monkeypat
         calls.append(found)
         return found
 
-    monkeypatch.setattr(means.ds, "dataset", vanishing)
-    assert list(means.load_rows(tmp_path)["image_id"]) == ["a"]
+    monkeypatch.setattr(rowstore.ds, "dataset", vanishing)
+    assert list(load_rows(tmp_path)["image_id"]) == ["a"]
     assert len(calls) == 2

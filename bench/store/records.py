@@ -20,6 +20,7 @@ from bench.store.identity import Identity, differences
 from bench.text import plural
 from metrics.quantities import said
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
 FORMAT = 2  # of a record: from 2 on it holds its identity
 RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
 
@@ -43,6 +44,12 @@ def write(file: Path, record: dict, command: list[str], device: dict, versions: 
         record = {"format": FORMAT, **record, **session, "continued": []}
     with atomic_write(file) as path:
         path.write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+
+
+def load_runs(results: Path) -> dict[str, dict]:
+    """{run_id: its record}, in the order of the run ids."""
+    records = [yaml.load(path.read_text(), LOADER) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
+    return {record["run_id"]: record for record in records}
 
 
 def identity_of(record: dict) -> Identity:

@@ -10,8 +10,11 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from bench.store.atomic import atomic_write
@@ -40,13 +43,17 @@ SCHEMA = pa.schema(
 )
 FINGERPRINTS = b"heatproof.fingerprints"
 ROWS_A_FILE = 1000
+PARTITIONS = ["data", "model", "method", "metric"]
+SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]
+SCALARS += ["seconds_attribution"]  # all that a table needs
+LISTINGS = 5  # how often files are listed, if some vanish each time
 
 
 class Rows:
     """The rows of one run: one model, one method, one metric on one data source."""
 
     def __init__(self, results: Path, cell: dict[str, str], run_id: str):
-        self.folder = results / "rows" / "/".join(f"{k}={cell[k]}" for k in ("data", "model", "method", "metric"))
+        self.folder = results / "rows" / "/".join(f"{k}={cell[k]}" for k in PARTITIONS)
         self.run_id = run_id
         self._file, self._rows, self._fingerprints = self._new_file(), [], {}
 
@@ -107,3 +114,37 @@ class Rows:
     def _write(file: Path, table: pa.Table) -> None:
         with atomic_write(file) as path:
             pq.write_table(table, path)
+
+
+def load_rows(results: Path) -> pd.DataFrame:
+    """The scalars of every row, failed images too, one row per (run_id, image_id), in an order of their own.
+
+    Of rows that two processes wrote for the same image one is kept, a scored one if there is one.
+    """
+    folder = results / "rows"
+    if not folder.is_dir():
+        return pd.DataFrame(columns=SCALARS + PARTITIONS)
+    rows = _read(folder, columns=SCALARS + PARTITIONS).to_pandas()
+    rows = rows.sort_values(["run_id", "image_id", "status", "insertion", "deletion", "score"], kind="stable")
+    rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")  # "ok" sorts after "failed"
+    return rows.reset_index(drop=True)
+
+
+def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of scored images: {image_id: (insertion [S], deletion [S])}, read without the rest of the run."""
+    wanted = (pc.field("run_id") == run_id) & pc.field("image_id").isin(image_ids) & (pc.field("status") == "ok")
+    columns = ["image_id", "insertion_curve", "deletion_curve"]
+    found = _read(results / "rows", columns=columns, filter=wanted).to_pandas()
+    return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
+
+
+def _read(folder: Path, **wanted: object) -> pa.Table:
+    """The partition columns as strings, whatever they look like. While runs go on, a file that was listed may be gone
+    when its turn comes: the files are listed again then."""
+    keys = ds.partitioning(pa.schema([(key, pa.string()) for key in PARTITIONS]), flavor="hive")
+    for attempt in range(LISTINGS):
+        try:
+            return ds.dataset(folder, format="parquet", partitioning=keys).to_table(**wanted)
+        except FileNotFoundError:
+            if attempt == LISTINGS - 1:
+                raise
