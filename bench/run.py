@@ -14,8 +14,9 @@ from bench.errors import UserError
 from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
 from bench.running.job import Job, open_job
-from bench.running.runner import missing, run
+from bench.running.runner import run
 from bench.running.summary import summary
+from bench.running.work import missing
 from bench.text import plural
 
 

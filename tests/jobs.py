@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 
 from bench.config import load
 from bench.running.job import Job, open_job
-from bench.running.runner import missing, run
+from bench.running.runner import run
+from bench.running.work import missing
 
 SMALL = [
     "model=tiny",

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jobs import complete, rows_of, small_job
 
-from bench.running.runner import missing
+from bench.running.work import missing
 from bench.store.migrate import main, migrate
 
 FAST = ["method=sm", "compute.batch_size=2", "metric=[unified]", "metric.unified.step=384", "data.limit=2"]

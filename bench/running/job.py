@@ -69,10 +69,6 @@ class Job:
         scored = OmegaConf.to_container(self.config.cfg.metric[metric], resolve=True) if metric else None
         return config | {"metric": scored}
 
-    def fingerprint(self, image: str) -> str:
-        """Of all that an image's row is made from, as it lies there now."""
-        return self.made_of(image, self.source.fingerprint(image))
-
     def made_of(self, image: str, picture: str) -> str:
         """The picture's fingerprint, and that of a file that the method reads for this image, if it does."""
         own = getattr(getattr(self.method, "func", None), "fingerprint", None)

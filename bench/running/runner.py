@@ -14,10 +14,11 @@ from bench.images.stream import stream
 from bench.running.attribution import attribute
 from bench.running.job import Job
 from bench.running.timing import Clock
+from bench.running.work import Work
+from bench.store.rows import Made
 from bench.types import Images, Targets
 from metrics.batch import MapBatch, Unfit
 
-Work = dict[str, tuple[str, ...]]  # image id -> the metrics it lacks (none: only its map is to be saved)
 Row = dict[str, object]
 
 
@@ -29,19 +30,6 @@ class Progress:
     failed: dict[str, str]  # images without a map, and why
 
 
-def missing(job: Job) -> Work:
-    """What is not there yet: the difference between what was asked for and what is done."""
-    done = {metric: job.rows(metric).done() for metric in job.metrics}
-    lacking = {}
-    for image in job.ids:
-        made_of = {metric: fingerprints.get(image) for metric, fingerprints in done.items()}
-        # reads the image: once, and only if it has rows
-        now = job.fingerprint(image) if any(made_of.values()) else None
-        lacking[image] = tuple(metric for metric, then in made_of.items() if not then or then != now)
-    unsaved = {image for image in job.ids if job.save_attributions and not job.maps.has(image)}
-    return {image: metrics for image, metrics in lacking.items() if metrics or image in unsaved}
-
-
 def run(job: Job, work: Work) -> Iterator[Progress]:
     """Compute and store what is missing, a batch at a time."""
     stores = {metric: job.rows(metric) for metric in job.metrics}
@@ -51,9 +39,10 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
         for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
             rows, failed = rows_of(job, batch, metrics)
             ids = [*batch.ids, *(failure.id for failure in batch.failures)]
-            fingerprints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
+            prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
+            made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
             for metric in metrics:
-                stores[metric].add(rows[metric], fingerprints)
+                stores[metric].add(rows[metric], made)
             yield Progress(len(ids), failed)
 
 
