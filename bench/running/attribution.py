@@ -8,6 +8,9 @@ from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.types import Images, Targets
 
+TOLERANCE = 0.1  # of the sum that a method promises: what its maps may miss of it before a run says so
+SMALL = 0.05  # a promise below this, of a probability or a logit, is taken for this
+
 
 def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> tuple[Images, list[dict]]:
     """The maps, and for each of the first n images what its row says of the attribution.
@@ -35,3 +38,20 @@ def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> t
         fact["error"] = fact.get("error") or (None if finite[i] else "the map holds NaN or infinity")
         facts.append(fact | {"status": "failed" if fact["error"] else "ok"})
     return maps.nan_to_num(0, 0, 0), facts
+
+
+def remarks(maps: Images, facts: list[dict]) -> tuple[dict[int, float], list[int]]:
+    """What is odd of the first len(facts) maps, by their number: of those that miss the sum that they promise, by how much
+    of it; and those that are the same everywhere, so that a metric reads nothing but the order of ties.
+    """
+    missed, constant = {}, []
+    for i, fact in enumerate(facts):
+        if fact["status"] != "ok":
+            continue
+        one = maps[i].double()
+        if (gap := fact.get("completeness_gap")) is not None:
+            share = abs(gap) / max(abs(float(one.sum()) - gap), SMALL)
+            missed |= {i: share} if share > TOLERANCE else {}
+        if one.min() == one.max():
+            constant.append(i)
+    return missed, constant

@@ -1,7 +1,7 @@
 """The loop: images to maps, maps to scores, scores to rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
-from bench.running.attribution import attribute
+from bench.running.attribution import attribute, remarks
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
@@ -27,7 +27,11 @@ class Progress:
     """What a batch came to, when it is safe on disk."""
 
     images: int
-    failed: dict[str, str]  # images without a map, and why
+    failed: dict[str, str]  # images without a map or a score, and why
+    missed: dict[str, float] = field(
+        default_factory=dict
+    )  # images whose map misses its promised sum, by how much of it
+    constant: list[str] = field(default_factory=list)  # images whose map is the same everywhere
 
 
 def run(job: Job, work: Work) -> Iterator[Progress]:
@@ -37,17 +41,17 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
         store.forget([image for image, metrics in work.items() if metric in metrics])
     for metrics, images in groupby(sorted(work, key=work.get), key=work.get):
         for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
-            rows, failed = rows_of(job, batch, metrics)
+            rows, progress = rows_of(job, batch, metrics)
             ids = [*batch.ids, *(failure.id for failure in batch.failures)]
             prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
             made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
             for metric in metrics:
                 stores[metric].add(rows[metric], made)
-            yield Progress(len(ids), failed)
+            yield progress
 
 
-def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str, list[Row]], dict[str, str]]:
-    """For each metric one row an image; and the images that have no map, with the reason.
+def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str, list[Row]], Progress]:
+    """For each metric one row an image; and what there is to say of them.
 
     Batches are padded: every pass has the same shape, whoever is in it.
     """
@@ -55,7 +59,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     unread = [{"image_id": image, "status": "failed", "error": error} for image, error in failed.items()]
     job.maps.drop(failed)
     if not batch.ids:
-        return {metric: unread for metric in metrics}, failed
+        return {metric: unread for metric in metrics}, Progress(len(failed), failed)
     x, ids = job.compute.place(batch.x), batch.padded_ids
     predictions, target = predict(job, batch, x)
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
@@ -73,7 +77,15 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
             row_of(prediction | fact, {name: values[i] for name, values in scores.items()} | seconds)
             for i, (prediction, fact) in enumerate(zip(predictions, facts, strict=True))
         ]
-    return rows, failed | unmapped
+    unscored = {row["image_id"]: row["error"] for part in rows.values() for row in part if row["status"] == "failed"}
+    missed, constant = remarks(maps, facts)
+    progress = Progress(
+        images=len(batch.ids) + len(batch.failures),
+        failed=failed | unmapped | unscored,
+        missed={batch.ids[i]: share for i, share in missed.items()},
+        constant=[batch.ids[i] for i in constant],
+    )
+    return rows, progress
 
 
 def keep(job: Job, ids: list[str], maps: Tensor, unmapped: dict[str, str]) -> None:
