@@ -47,13 +47,13 @@ def test_a_batch_knows_of_which_bytes_its_images_and_failures_are(pictures):
 def test_a_fingerprint_is_of_the_bytes_that_were_decoded(pictures, monkeypatch):
     """A file that changes after it was read: row and fingerprint are both of the old one, the stamp is no newer."""
     source = folder(str(pictures), SMALL)
-    then, stamp, prepare = source.fingerprint("1"), source.stamp("1"), source.preprocessing
+    then, stamp, prepare = source.fingerprint("1"), source.stamp("1"), Preprocessing.__call__
 
-    def changed_meanwhile(picture, crop):
+    def changed_meanwhile(preprocessing, picture, crop):
         Image.new("L", (80, 80), 250).save(pictures / "1.png")
-        return prepare(picture, crop)
+        return prepare(preprocessing, picture, crop)
 
-    monkeypatch.setattr(source, "preprocessing", changed_meanwhile)
+    monkeypatch.setattr(Preprocessing, "__call__", changed_meanwhile)
     (batch,) = stream(source, ["1"], width=1, workers=0)
     assert batch.x.mean() == pytest.approx(40 / 255)
     assert (batch.fingerprints["1"], batch.stamps["1"]) == (then, stamp)
