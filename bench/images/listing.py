@@ -14,7 +14,7 @@ from bench.images.source import duplicates
 
 def directory(root: object, source: str, expected: str) -> Path:
     """`root` as a path, if it is a folder. `~` is home."""
-    if root is None:
+    if root in (None, ""):
         raise UserError(f"data={source} needs data.root=…: {expected}")
     if not (base := Path(str(root)).expanduser()).is_dir():
         raise UserError(f"data.root={root} is not a folder; data={source} expects {expected}")
