@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
+import made
 import pytest
-from PIL import Image
 
 from bench.config import ROOT, as_typed, load
 from bench.errors import UserError
@@ -48,10 +48,7 @@ def test_another_value_that_hydra_cannot_read_says_how_to_quote_it():
 
 
 def test_a_run_takes_such_a_path_and_such_an_id(tmp_path):
-    root = tmp_path / "ü=(1)"
-    root.mkdir()
-    for name in ("11", "1_1"):
-        Image.new("L", (32, 32)).save(root / f"{name}.png")
+    root = made.folder(tmp_path / "ü=(1)", ["11.png", "1_1.png"])
     arguments = ["model=tiny", "data=folder", f"data.root={root}", "data.ids=[1_1]", f"paths.results={tmp_path / 'o'}"]
     command = [sys.executable, "-m", "bench.run", *arguments, "method=sm", "metric=[]", "run.save_attributions=true"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 
+import made
 import numpy as np
 import pytest
 import torch
@@ -21,11 +22,9 @@ REASONS = (
 
 
 def encoded(image, kind, frames=(), **options):
-    buffer = io.BytesIO()
     if frames:
         options |= {"save_all": True, "append_images": [frame.copy() for frame in frames]}
-    image.copy().save(buffer, kind, **options)  # a copy: saving leaves traces on the image
-    return buffer.getvalue()
+    return made.encoded(image.copy(), kind, **options)  # copies: saving leaves traces on an image
 
 
 def seeds():

@@ -1,8 +1,8 @@
 """An image is read once; what is remembered of it is of the bytes that were scored."""
 
+import made
 import pytest
 from jobs import complete, small_job
-from PIL import Image
 
 from bench.images import files
 from bench.images.files import folder
@@ -14,9 +14,7 @@ SMALL = Preprocessing(size=8, resize=8)
 
 @pytest.fixture
 def pictures(tmp_path):
-    (tmp_path / "in").mkdir()
-    for k in range(3):
-        Image.new("L", (8, 8), 40 * k).save(tmp_path / "in" / f"{k}.png")
+    made.folder(tmp_path / "in", ["0.png", "1.png", "2.png"])
     (tmp_path / "in" / "broken.png").write_bytes(b"I am a letter")
     (tmp_path / "in" / "gone.png").write_bytes(b"")
     return tmp_path / "in"
@@ -50,7 +48,7 @@ def test_a_fingerprint_is_of_the_bytes_that_were_decoded(pictures, monkeypatch):
     then, stamp, prepare = source.fingerprint("1"), source.stamp("1"), Preprocessing.__call__
 
     def changed_meanwhile(preprocessing, picture, crop):
-        Image.new("L", (80, 80), 250).save(pictures / "1.png")
+        made.picture(pictures / "1.png", 250, (80, 80))
         return prepare(preprocessing, picture, crop)
 
     monkeypatch.setattr(Preprocessing, "__call__", changed_meanwhile)

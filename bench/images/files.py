@@ -55,10 +55,9 @@ class ImageFiles:
 
     def stamp(self, id: str) -> str | None:
         try:
-            file = self.paths[id].stat()
+            return f"{stamp(self.paths[id])}, label {self.label(id)}"
         except OSError:
             return None
-        return f"{file.st_size} bytes, {file.st_mtime_ns} ns, label {self.label(id)}"
 
     def load(self, id: str) -> Sample:
         path, label = self.paths[id], self.label(id)
@@ -92,6 +91,8 @@ def photos(labels: dict[str, int | None], preprocessing: Preprocessing) -> Image
     package = find_spec("skimage")
     if package is None:
         raise UserError('data=photos needs scikit-image: pip install "heatproof[demo]"')
+    if not isinstance(labels, dict) or not all(k is None or isinstance(k, int) for k in labels.values()):
+        raise UserError(f"data.labels={labels}: expected photographs and their classes, {{coffee: 967, camera: null}}")
     base = Path(package.origin).parent / "data"
     paths = {f.stem: f for f in base.iterdir() if f.suffix in SUFFIXES and f.stem in labels}
     if missing := sorted(labels.keys() - paths.keys()):
@@ -144,6 +145,11 @@ def marked(made_of: str) -> Iterator[None]:
     except ImageError as error:
         error.fingerprint = made_of
         raise
+
+
+def stamp(path: Path) -> str:
+    file = path.stat()
+    return f"{file.st_size} bytes, {file.st_mtime_ns} ns"
 
 
 def fingerprint(content: bytes, label: int | None) -> str:

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from bench.errors import UserError, did_you_mean
-from bench.images.files import fingerprint, marked, read_bytes
-from bench.images.parquet import parquet_files
+from bench.images.files import fingerprint, marked, read_bytes, stamp
+from bench.images.parquet import check_content, parquet_files
 from bench.images.pictures import prepared
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import ImageError, Sample, duplicates
@@ -33,9 +36,10 @@ class HuggingFace:
         preprocessing: Preprocessing,
     ):
         self.preprocessing, self.image_column, self.label_column = preprocessing, image_column, label_column
+        table, files, split = _open(path, root, split, name)
         place = root if root is None else str(Path(str(root)).expanduser().resolve())
-        self.collection = str([path, place, name, split or USUAL])  # another one is another run
-        self.table = _without_decoding(_open(path, root, split, name))
+        self.collection = str([path, place, name, split])  # another one is another run
+        self.table = _without_decoding(table)
         for key, column in (("image", image_column), ("label", label_column), ("id", id_column)):
             if column is not None and column not in (known := self.table.column_names):
                 hint = did_you_mean(column, known) or f" It has {', '.join(known)}."
@@ -44,6 +48,7 @@ class HuggingFace:
             kind = getattr(self.table.features[image_column], "dtype", "something else")
             raise UserError(f"data.image_column={image_column} holds {kind} and no pictures; name another column")
         self.labels, self.classes = self._labels()
+        self.files = ", ".join(map(stamp, files)) if files and self._holds_all() else None
         if id_column is None:
             self.ids = [f"row-{k:06d}" for k in range(len(self.table))]
         else:
@@ -64,8 +69,8 @@ class HuggingFace:
     def label(self, id: str) -> int | None:
         return self.labels[self.row[id]]
 
-    def stamp(self, id: str) -> None:
-        return None
+    def stamp(self, id: str) -> str | None:
+        return self.files
 
     def load(self, id: str) -> Sample:
         content, label = self._content(id), self.label(id)
@@ -80,6 +85,14 @@ class HuggingFace:
         if not isinstance(value, bytes):
             raise ImageError(f"{id}: no picture in column {self.image_column}")
         return value
+
+    def _holds_all(self) -> bool:
+        """Whether the pictures lie in the table, none in a file that it names."""
+        pictures = self.table.data.column(self.image_column)
+        if not pa.types.is_struct(pictures.type):
+            return True
+        missing, named = (pc.struct_field(pictures, key) for key in ("bytes", "path"))
+        return not pc.any(pc.and_(missing.is_null(), named.is_valid())).as_py()
 
     def _labels(self) -> tuple[list[int | None], int | None]:
         """Of every row, and of how many classes."""
@@ -97,8 +110,11 @@ class HuggingFace:
         return labels, getattr(feature, "num_classes", None)
 
 
-def _open(path: str | None, root: str | None, split: str | None, name: str | None) -> Any:
-    """The table of a split, of the hub or of parquet files."""
+def _open(
+    path: str | None, root: str | None, split: str | None, name: str | None
+) -> tuple[Any, list[Path], str | None]:
+    """The table of a split, of the hub or of parquet files; these files; and which split it is."""
+    path, root = path or None, root or None
     if (path is None) == (root is None):
         raise UserError("data=hf needs either data.path=… (a data set of the hub) or data.root=… (parquet files)")
     if root is not None and name is not None:
@@ -107,14 +123,20 @@ def _open(path: str | None, root: str | None, split: str | None, name: str | Non
         import datasets
     except ImportError as error:
         raise UserError('data=hf needs the datasets package: pip install "heatproof[hf]"') from error
-    files = parquet_files(Path(str(root)).expanduser(), split) if root is not None else None
+    split = split if split is None else str(split)
+    files, split = ([], split or USUAL) if root is None else parquet_files(Path(str(root)).expanduser(), split)
     try:
-        if files is None:
-            return datasets.load_dataset(path, name, split=split or USUAL)
-        return datasets.load_dataset("parquet", data_files={"these": list(map(str, files))}, split="these")
+        if root is None:
+            return datasets.load_dataset(path, name, split=split), files, split
+        return (
+            datasets.load_dataset("parquet", data_files={"these": list(map(str, files))}, split="these"),
+            files,
+            split,
+        )
     except Exception as error:  # its own errors are of no one class, and those of what it reads with come through
+        check_content(files)
         said = " ".join(str(error.__cause__ or error).split())[:500]
-        raise UserError(f"data set {path or root}, split {split or USUAL}, cannot be opened: {said}") from error
+        raise UserError(f"data set {path or root}, split {split}, cannot be opened: {said}") from error
 
 
 def _of_pictures(feature: Any) -> bool:

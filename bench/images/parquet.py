@@ -20,8 +20,8 @@ WORDS = {
 SHARD = re.compile(r"(.+?)-\d{5}-of-\d{5}(-\w+)?")
 
 
-def parquet_files(root: Path, split: str | None) -> list[Path]:
-    """The files of a split, those of `validation` or of the only split for null; all, if their names say no split.
+def parquet_files(root: Path, split: str | None) -> tuple[list[Path], str | None]:
+    """The files of a split, of `validation` or the only one for null, and which it is; all, if their names say no split.
 
     root: a file or a folder. UserError: no such split, a file that names none among others that do, one that is no
     parquet file or has other columns than the first.
@@ -45,8 +45,8 @@ def parquet_files(root: Path, split: str | None) -> list[Path]:
         if split not in names:
             raise UserError(f"data.split={split}: data.root={root} has {', '.join(names)}; name one with data.split=")
         files = [file for file, name in splits.items() if name == split]
-    _check(files)
-    return files
+    _check_columns(files)
+    return files, split
 
 
 def split_of(path: Path) -> str | None:
@@ -61,13 +61,23 @@ def _known(name: str) -> str | None:
     return next((split for split, known in WORDS.items() if set(known) & set(words)), None)
 
 
-def _check(files: list[Path]) -> None:
+def _check_columns(files: list[Path]) -> None:
     first = None
     for file in files:
         try:
-            columns = set(pq.read_schema(file).names)
+            columns = {(column.name, str(column.type)) for column in pq.read_schema(file)}
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{file} cannot be read as a parquet file: {error}") from error
         first = first or columns
-        if odd := sorted(columns ^ first):
+        if odd := sorted({name for name, _ in columns ^ first}):
             raise UserError(f"{file} and {files[0]} differ in their columns: {', '.join(odd)}; make them alike")
+
+
+def check_content(files: list[Path]) -> None:
+    """UserError: one whose rows cannot be read. Reads all of them: for when something did not work."""
+    for file in files:
+        try:
+            for _ in pq.ParquetFile(file).iter_batches(64):
+                pass
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"{file} cannot be read: {error}") from error

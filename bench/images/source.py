@@ -5,7 +5,7 @@ picks the ids that a run was asked for, `stream` (beside this file) turns ids in
 in conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthetic`, beside this file too.
 """
 
-import contextlib
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,7 +177,7 @@ def _written(id: Any, known: list[str]) -> str:
     """An id as it was written, where YAML has read a number, a switch or nothing: 2007_000032, 1e5, null."""
     if isinstance(id, str):
         return id
-    meant = [name for name in known if _read(name) == (type(id), id)]
+    meant = [name for name in known if _read(name) == [(type(id), id)]]
     if len(meant) > 1:
         raise UserError(
             f"data.ids: {id} may be {' or '.join(meant[:5])}; put it in quotes: 'data.ids=[\"{meant[0]}\"]'"
@@ -185,13 +185,11 @@ def _written(id: Any, known: list[str]) -> str:
     return meant[0] if meant else str(id)
 
 
-def _read(name: str) -> tuple[type, Any]:
-    """What YAML or Hydra makes of a word."""
-    for number in (int, float):
-        with contextlib.suppress(ValueError):
-            return number, number(name)
-    value = {"null": None, "true": True, "false": False}.get(name.lower(), name)
-    return type(value), value
+def _read(name: str) -> list[tuple[type, Any]]:
+    """What YAML makes of a word; nothing if it is more than a word."""
+    if not re.fullmatch(r"[\w.+:~-]+", name):
+        return []
+    return [(type(value), value) for value in OmegaConf.create(f"[{name}]")]
 
 
 def _count(value: Any, by: str) -> int:
