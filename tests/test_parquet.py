@@ -42,6 +42,7 @@ def snapshot(tmp_path):
         ("train.parquet", "train"),
         ("data/dev-00000-of-00002.parquet", "validation"),
         ("data/extra_hard-00000-of-00002-ab12.parquet", "extra_hard"),
+        ("data/train_extra-00000-of-00002.parquet", "train_extra"),
         ("my_test_file.parquet", "test"),
         ("Val/0000.parquet", "validation"),
         ("a/eval/b/0.parquet", "test"),
@@ -97,7 +98,7 @@ def test_a_file_cut_short_or_without_rows_is_refused_by_its_name(tmp_path):
     with pytest.raises(UserError, match=r"b\.parquet cannot be read"):
         opened("hf", root=str(tmp_path / "p"))
     made.parquet(tmp_path / "none.parquet", [], label=[])
-    with pytest.raises(UserError, match=r"none\.parquet"):
+    with pytest.raises(UserError, match=r"none\.parquet has no rows"):
         opened("hf", root=str(tmp_path / "none.parquet"))
 
 

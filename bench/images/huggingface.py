@@ -129,14 +129,16 @@ def _open(
         if root is None:
             return datasets.load_dataset(path, name, split=split), files, split
         return (
-            datasets.load_dataset("parquet", data_files={"these": list(map(str, files))}, split="these"),
+            datasets.load_dataset("parquet", data_files={"images": list(map(str, files))}, split="images"),
             files,
             split,
         )
     except Exception as error:  # its own errors are of no one class, and those of what it reads with come through
         check_content(files)
         said = " ".join(str(error.__cause__ or error).split())[:500]
-        raise UserError(f"data set {path or root}, split {split}, cannot be opened: {said}") from error
+        raise UserError(
+            f"data set {path or root}, {f'split {split}, ' if split else ''}cannot be opened: {said}"
+        ) from error
 
 
 def _of_pictures(feature: Any) -> bool:

@@ -45,14 +45,14 @@ def parquet_files(root: Path, split: str | None) -> tuple[list[Path], str | None
         if split not in names:
             raise UserError(f"data.split={split}: data.root={root} has {', '.join(names)}; name one with data.split=")
         files = [file for file, name in splits.items() if name == split]
-    _check_columns(files)
+    _check(files)
     return files, split
 
 
 def split_of(path: Path) -> str | None:
     """By its path below the root."""
     if shard := SHARD.fullmatch(path.stem):
-        return _known(shard[1]) or shard[1]
+        return next((split for split, words in WORDS.items() if shard[1].lower() in words), shard[1])
     return next((name for part in (path.stem, *reversed(path.parts[:-1])) if (name := _known(part))), None)
 
 
@@ -61,13 +61,17 @@ def _known(name: str) -> str | None:
     return next((split for split, known in WORDS.items() if set(known) & set(words)), None)
 
 
-def _check_columns(files: list[Path]) -> None:
+def _check(files: list[Path]) -> None:
     first = None
     for file in files:
         try:
-            columns = {(column.name, str(column.type)) for column in pq.read_schema(file)}
+            with pq.ParquetFile(file) as opened:
+                rows, schema = opened.metadata.num_rows, opened.schema_arrow
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{file} cannot be read as a parquet file: {error}") from error
+        if not rows:
+            raise UserError(f"{file} has no rows; leave it out")
+        columns = {(column.name, str(column.type)) for column in schema}
         first = first or columns
         if odd := sorted({name for name, _ in columns ^ first}):
             raise UserError(f"{file} and {files[0]} differ in their columns: {', '.join(odd)}; make them alike")
@@ -77,7 +81,8 @@ def check_content(files: list[Path]) -> None:
     """UserError: one whose rows cannot be read. Reads all of them: for when something did not work."""
     for file in files:
         try:
-            for _ in pq.ParquetFile(file).iter_batches(64):
-                pass
+            with pq.ParquetFile(file) as opened:
+                for _ in opened.iter_batches(64):
+                    pass
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{file} cannot be read: {error}") from error
