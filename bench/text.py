@@ -13,3 +13,10 @@ def number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def duration(seconds: float) -> str:
+    """'12 s', '3 min', '5.2 h'."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -16,7 +16,7 @@ from bench.config import CONF, load
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.running.job import open_job
-from bench.running.runner import judge
+from bench.running.runner import rows_of
 from bench.studies import study
 
 IMAGES = 8  # unless data.limit says otherwise
@@ -62,7 +62,7 @@ def insertions(overrides: list[str]) -> np.ndarray:
         rows = [
             row
             for batch in stream(job.source, job.ids, job.compute.batch_size, workers=0)
-            for row in judge(job, batch, ("unified",))["unified"]
+            for row in rows_of(job, batch, ("unified",))[0]["unified"]
         ]
     for row in rows:
         if row["status"] != "ok":

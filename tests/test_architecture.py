@@ -30,7 +30,7 @@ def test_methods_and_metrics_import_nothing_of_the_harness(package):
 
 
 def test_the_loop_stays_one_screen():
-    lines = (ROOT / "bench" / "running" / "runner.py").read_text().split("\ndef judge")[0].splitlines()
+    lines = (ROOT / "bench" / "running" / "runner.py").read_text().split("\ndef rows_of")[0].splitlines()
     assert len(lines) <= 60
 
 

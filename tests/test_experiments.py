@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from bench.config import CONF, ROOT, chosen, load
 from bench.errors import UserError
 from bench.experiments import plan as experiments
+from bench.experiments import sweep
 from bench.papers import published
 from bench.report import __main__ as report
 from bench.running.job import build
@@ -138,7 +139,7 @@ def test_rows_that_say_nothing_sensible_are_refused(text):
 
 
 def cell(*overrides):
-    return experiments.of_cell(load(["experiment=attexplore_table3", *overrides]))
+    return sweep.of_cell(load(["experiment=attexplore_table3", *overrides]))
 
 
 def test_a_cell_is_its_row_on_its_network():
@@ -158,7 +159,7 @@ def test_what_the_experiment_chooses_cannot_be_said_twice():
 
 def test_without_a_cell_the_configuration_stays_as_it_is():
     config = load(["method=sm"])
-    assert experiments.of_cell(config) is config
+    assert sweep.of_cell(config) is config
     assert chosen(config.cfg, config.cfg.hydra.runtime.choices)["method"] == "sm"
 
 
@@ -174,10 +175,8 @@ def test_a_sweep_runs_the_cells_of_its_table_and_the_report_finds_them(tmp_path)
         "2 cells of 1 image: 320 forward and 300 backward passes at most. About " in done.stderr
     )  # 10 of scoring each
     plan = load(choice)
-    assert experiments._cost(plan).startswith("2 cells of 1 image, 2 of the 2 there already: 0 forward and 0 backward")
-    assert experiments._cost(load([*choice, "data.limit=3"])).startswith(
-        "2 cells of 3 images, 2 of the 6 there already"
-    )
+    assert sweep._cost(plan).startswith("2 cells of 1 image, 2 of the 2 there already: 0 forward and 0 backward")
+    assert sweep._cost(load([*choice, "data.limit=3"])).startswith("2 cells of 3 images, 2 of the 6 there already")
     assert report.main(choice) == 0
     lines = csv.DictReader((tmp_path / "report" / "attexplore_table3.csv").read_text().splitlines())
     measured = [line for line in lines if (line["confidence"], line["quantity"]) == ("all", "gap")]

@@ -11,8 +11,8 @@ from bench.config import load
 from bench.errors import UserError
 from bench.images.source import ImageError
 from bench.report import __main__ as report
-from bench.report import means
 from bench.report.exhibits import heatmaps as panels
+from bench.store import records
 
 CELL = {"data": "toy", "model": "tiny", "method": "sm", "metric": "unified"}
 PHOTO = np.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
@@ -36,7 +36,7 @@ def leave(results, run_id, ids, value):
 
 def collect(results, ids, rows):
     panel = panels.Panel()
-    panel.add("tiny", SOURCE, ids, rows, means.load_runs(results), results)
+    panel.add("tiny", SOURCE, ids, rows, records.load_runs(results), results)
     return panel
 
 
@@ -69,7 +69,7 @@ def test_a_photograph_that_cannot_be_read_costs_no_other(tmp_path):
         return SimpleNamespace(pixels=PHOTO)
 
     panel = panels.Panel()
-    panel.add("tiny", SimpleNamespace(load=load), ["a", "b"], {"sm": ["r1"]}, means.load_runs(tmp_path), tmp_path)
+    panel.add("tiny", SimpleNamespace(load=load), ["a", "b"], {"sm": ["r1"]}, records.load_runs(tmp_path), tmp_path)
     assert panel.missing == ["a (a.png: not a picture)"]
     assert [block.title for block in panel.pages["tiny"]] == ["b"]
 
@@ -84,7 +84,7 @@ def test_without_a_single_map_there_is_no_picture(tmp_path):
 
 def test_a_gallery_shows_the_first_images_of_its_first_metric_and_says_what_it_lacks(tmp_path):
     leave(tmp_path, "r", ["synthetic-00000", "synthetic-00001"], 1.0)
-    runs = means.load_runs(tmp_path)
+    runs = records.load_runs(tmp_path)
     runs["r"]["preprocessing"] = {"size": 32, "resize": 32}
     overrides = ["experiment=la_gallery", "data=synthetic", "data.limit=3", "experiment.panel=2"]
     overrides += ["experiment.models=[tiny,vgg16]", "experiment.methods=[sm]", f"paths.results={tmp_path}"]

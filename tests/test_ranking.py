@@ -5,6 +5,7 @@ import pytest
 
 from bench.papers import published
 from bench.report import means, ranking
+from bench.store.rows import PARTITIONS
 
 PRINTED = {"la": {"method": "la"}, "ours": {"method": "agi"}, "sm": {"method": "sm"}, "random": None}
 SCORES = {"la": (0.9, 0.8, 0.7), "ours": (0.5, 0.6, 0.4), "random": (0.3, 0.3, 0.3), "sm": (0.1, 0.2, 0.1)}
@@ -33,7 +34,7 @@ def table(model: str):
             for i, value in enumerate(values)
         ]
     )
-    cells = rows[[*means.PARTITIONS, "run_id"]].drop_duplicates()
+    cells = rows[[*PARTITIONS, "run_id"]].drop_duplicates()
     cells = cells.assign(row=cells["method"], quantities=[means.PAIR] * len(cells))
     return means.measure(rows, cells, 0.7, 100), rows
 

@@ -1,5 +1,7 @@
 """An image is read once; what is remembered of it is of the bytes that were scored."""
 
+import os
+
 import made
 import pytest
 from jobs import complete, small_job
@@ -78,4 +80,23 @@ def test_a_run_reads_each_image_once(pictures, reads, tmp_path):
     job = small_job(tmp_path / "out", "data=folder", f"data.root={pictures}", "method=sm")
     complete(job)
     assert sorted(reads) == ["0.png", "1.png", "2.png", "broken.png", "gone.png"]
-    assert job.rows("unified").done() == {id: job.fingerprint(id) for id in ("0", "1", "2")}
+    done = job.rows("unified").done()
+    assert done == {id: (job.source.fingerprint(id), job.source.stamp(id)) for id in ("0", "1", "2")}
+
+
+def test_a_run_with_nothing_to_do_reads_only_what_is_told_to_check_or_looks_changed(pictures, reads, tmp_path):
+    for name in ("broken", "gone"):
+        (pictures / f"{name}.png").unlink()
+    choice = [tmp_path / "out", "data=folder", f"data.root={pictures}", "method=sm"]
+    complete(small_job(*choice))
+    reads.clear()
+    assert complete(small_job(*choice)) == 0 and reads == []
+    (pictures / "1.png").touch()
+    assert complete(small_job(*choice)) == 0 and reads == ["1.png"]
+    reads.clear()
+    before = (pictures / "2.png").stat()
+    made.picture(pictures / "2.png", 81)
+    os.utime(pictures / "2.png", ns=(before.st_atime_ns, before.st_mtime_ns))  # as a copy that keeps times
+    assert (pictures / "2.png").stat().st_size == before.st_size
+    assert complete(small_job(*choice)) == 0
+    assert complete(small_job(*choice, "run.check_images=true")) == 1

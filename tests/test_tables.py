@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.report import means
+from bench.store.rows import load_rows
 
 CELL = {"data": "toy", "model": "resnet50", "method": "la", "metric": "unified"}
 DRAWS = 2000
@@ -97,14 +98,14 @@ def test_a_metric_with_one_value():
 
 def test_partition_values_come_back_as_strings(tmp_path):
     save(tmp_path, [row("a", 0.2)], model="007", data="1.50")
-    loaded = means.load_rows(tmp_path).iloc[0]
+    loaded = load_rows(tmp_path).iloc[0]
     assert (loaded["model"], loaded["data"]) == ("007", "1.50")
 
 
 def test_a_row_written_twice_is_kept_once_and_a_scored_one_is_preferred(tmp_path):
     save(tmp_path, [row("a", 0.2), row("b", 0.4)])
     save(tmp_path, [row("a", 0.2), row("b", None, None, status="failed")], part="part-1")
-    loaded = means.load_rows(tmp_path)
+    loaded = load_rows(tmp_path)
     assert list(loaded["image_id"]) == ["a", "b"]
     assert list(loaded["status"]) == ["ok", "ok"]
 
@@ -112,11 +113,11 @@ def test_a_row_written_twice_is_kept_once_and_a_scored_one_is_preferred(tmp_path
 def test_half_written_files_are_not_read(tmp_path):
     save(tmp_path, [row("a", 0.2)])
     save(tmp_path, [row("b", 0.4)], part=".part-1")
-    assert list(means.load_rows(tmp_path)["image_id"]) == ["a"]
+    assert list(load_rows(tmp_path)["image_id"]) == ["a"]
 
 
 def test_no_rows_is_an_empty_table(tmp_path):
-    assert means.load_rows(tmp_path).empty
+    assert load_rows(tmp_path).empty
 
 
 def test_images_a_second_are_those_of_the_mean_seconds():

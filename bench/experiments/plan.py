@@ -1,4 +1,4 @@
-"""Experiments: a table's rows, the cells that rows and networks make, and their sweep.
+"""Experiments: a table's rows, and the cells that rows and networks make.
 
 An experiment (conf/experiment/*.yaml) names networks, metrics and rows. A row is a method, or a method with settings:
 
@@ -19,27 +19,15 @@ methods that it does not have. A row stands beside the printed row of its method
 A cell is one row on one network. Cells are numbered; `experiment.cell` is what Hydra sweeps, with any launcher.
 """
 
-import functools
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
-from pathlib import Path
 
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import Config, chosen, flag, load
+from bench.config import Config
 from bench.errors import UserError
-from bench.images.preprocessing import Preprocessing
-from bench.images.source import Source, open_source
-from bench.report import means
-from bench.running.forecast import USUAL_SIZE, total
-from bench.running.job import shard
-from bench.store import records
-from bench.text import plural
 
-CHOSEN = {"model": "models", "method": "methods", "metric": "metrics"}  # the experiment says these, not the command
 KEYS = {"method", "label", "set", "per_model", "published"}
 
 
@@ -128,87 +116,15 @@ def _cell(row: Row, model: str, metrics: list[str]) -> Cell:
     return Cell(row, model, chosen + [f"{key}={value}" for key, value in settings.items()])
 
 
-def of_cell(config: Config) -> Config:
-    """The configuration of the cell that `experiment.cell` numbers; any other configuration as it is."""
-    plan = config.cfg.get("experiment")
-    if not plan or plan.get("cell") is None:
-        return config
-    for override in config.overrides:
-        if (key := override.split("=")[0].lstrip("+")) in CHOSEN:
-            name, value = CHOSEN[key], override.partition("=")[2].strip("[]")
-            raise UserError(f"An experiment chooses its {name} itself: instead of {key}=, experiment.{name}=[{value}].")
-    return composed(config, cells(plan)[plan.cell])
-
-
-def composed(config: Config, cell: Cell) -> Config:
-    """The configuration of a cell. A sample is drawn of large sources only, unless the command line says of which size;
-    of images that it names none is left out.
+def images(config: Config) -> list[str]:
+    """What a cell says of its images beside the command line. A sample is drawn of large sources only, unless the command
+    line says of which size; of images that it names none is left out.
     """
-    data, images = config.cfg.data, []
+    data = config.cfg.data
     if data.ids is not None or data.subset is not None:
-        images = [] if any(o.startswith("data.limit=") for o in config.overrides) else ["data.limit=null"]
-    elif data.sample is None and (size := config.cfg.experiment.sample.get(config.names["data"])):
-        images = [f"data.sample={size}"]
-    found = load([*config.overrides, *cell.overrides, *images])
-    del found.cfg.hydra
-    return Config(found.cfg, found.names, config.overrides)
-
-
-class Announcement(Callback):
-    """Says before a sweep starts what the whole of it costs."""
-
-    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        if config.experiment.cell is not None:  # one cell speaks for itself
-            return
-        print(f"{config.experiment.title}.", file=sys.stderr)
-        try:
-            task = list(config.hydra.overrides.task)
-            print(_cost(Config(config, chosen(config, config.hydra.runtime.choices), task)), file=sys.stderr)
-        except UserError:
-            return  # the first cell will say what is wrong
-        except Exception as error:  # a forecast is no reason not to run
-            print(f"No forecast: {error}", file=sys.stderr)
-
-
-def _cost(config: Config) -> str:
-    configs = [composed(config, cell) for cell in cells(config.cfg.experiment)]
-    first = configs[0].cfg
-
-    @functools.cache
-    def opened(size: int) -> tuple[Source, list[str]]:
-        return open_source(first.data, Preprocessing(size, size), first.run.seed)
-
-    source, ids = opened(first.model.size or USUAL_SIZE)
-    ids = shard(ids, first.run.shard)
-    left = _left(configs, ids, source.collection)
-    images = len(ids) * len(configs)
-    there = f", {images - sum(left):,} of the {images:,} there already" if sum(left) < images else ""
-    return f"{plural(len(configs), 'cell')} of {plural(len(ids), 'image')}{there}: " + total(
-        configs, lambda size: opened(size)[0], left
-    )
-
-
-def _left(configs: list[Config], ids: list[str], collection: str | None) -> list[int]:
-    """How many images each cell lacks, going by the records of what has been run. Whether an image or the weights have
-    changed since, a cell sees when it starts.
-    """
-    results = Path(configs[0].cfg.paths.results)
-    runs, rows = means.load_runs(results), means.load_rows(results)
-    runs = {i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection}
-    done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
-    left = []
-    for config in configs:
-        there, kept = set(ids) if config.cfg.get("metric") else set(), flag(config.cfg.run, "save_attributions")
-        for metric in config.cfg.get("metric") or ():
-            names = config.names | {"metric": metric}
-            found = [i for i, run in runs.items() if records.matches(run, names, config.cfg)]
-            there &= set().union(*(done.get(i, set()) & (_maps(results, runs[i]) if kept else set(ids)) for i in found))
-        left.append(len(ids) - len(there))
-    return left
-
-
-def _maps(results: Path, run: dict) -> set[str]:
-    return {file.stem for file in (results / "attributions" / str(run.get("attribution_id"))).glob("*.npy")}
+        return [] if any(o.startswith("data.limit=") for o in config.overrides) else ["data.limit=null"]
+    size = config.cfg.experiment.sample.get(config.names["data"])
+    return [f"data.sample={size}"] if data.sample is None and size else []
 
 
 def _numbers(experiment: DictConfig) -> str:

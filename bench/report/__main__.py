@@ -29,11 +29,12 @@ from bench.report import means, page, ranking, render, significance
 from bench.report.exhibits import heatmaps as panels
 from bench.report.exhibits import settings as variation
 from bench.store import records
+from bench.store.rows import PARTITIONS, load_rows
 from bench.text import plural
 
 COLUMNS = [
     "experiment",
-    *means.PARTITIONS,
+    *PARTITIONS,
     "row",
     "confidence",
     "quantity",
@@ -91,7 +92,7 @@ def make(overrides: list[str]) -> tuple[Report, Path]:
     """The report and the folder it belongs in."""
     cfg = load(overrides).cfg
     results, experiment = Path(cfg.paths.results), cfg.get("experiment")
-    rows, runs = means.load_rows(results), means.load_runs(results)
+    rows, runs = load_rows(results), records.load_runs(results)
     if rows.empty:
         raise UserError(f"No rows in {results / 'rows'}. Make some: python -m bench.run {shlex.join(overrides)}")
     report = of_experiment(cfg, overrides, rows, runs) if experiment else of_everything(cfg, rows, runs)
@@ -138,7 +139,8 @@ def of_experiment(cfg: DictConfig, overrides: list[str], rows: pd.DataFrame, run
         composed = load([*overrides, *cell.overrides])
         for metric in plan.metrics:
             names = composed.names | {"metric": metric}
-            matching = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
+            wanted = records.asked(names, composed.cfg)
+            matching = [i for i in runs if records.matches(runs[i], names, wanted)]
             matching = records.of_collection(matching, runs, *images)
             matching.sort(key=lambda i: (-scored.get(i, 0), i))
             if len(matching) > 1:
@@ -200,7 +202,7 @@ def _panel(config: Config, runs: dict[str, dict], found: dict[tuple[str, str], d
         if record is None:
             panel.missing.append(f"everything on {model}")
             continue
-        data = experiments.composed(config, experiments.cells(plan)[0]).cfg.data
+        data = load([*config.overrides, *experiments.cells(plan)[0].overrides, *experiments.images(config)]).cfg.data
         try:
             source, ids = open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)
         except UserError as error:  # the tables need no photographs
@@ -224,9 +226,9 @@ def _absent(panel: panels.Panel, overrides: list[str]) -> list[str]:
 
 def of_everything(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) -> Report:
     """All rows there are; runs of the same cell side by side."""
-    cells = rows[[*means.PARTITIONS, "run_id"]].drop_duplicates().sort_values([*means.PARTITIONS, "run_id"])
+    cells = rows[[*PARTITIONS, "run_id"]].drop_duplicates().sort_values([*PARTITIONS, "run_id"])
     labels = {}
-    for _, part in cells.groupby(means.PARTITIONS):
+    for _, part in cells.groupby(PARTITIONS):
         if len(part) > 1:
             labels |= records.labels({i: runs.get(i, {}) for i in part["run_id"]})
     numbers = _numbers(cfg, cells.to_dict("records"), rows)
@@ -285,7 +287,7 @@ def _impossible(plan: DictConfig) -> list[str]:
 
 def _missing(numbers: pd.DataFrame, overrides: list[str]) -> list[str]:
     """How to run the cells that have no rows."""
-    cells = numbers.drop_duplicates([*means.PARTITIONS, "row"])
+    cells = numbers.drop_duplicates([*PARTITIONS, "row"])
     gone = cells[cells["run_id"].isna()]
     if gone.empty:
         return []

@@ -1,53 +1,15 @@
 """Rows to numbers: means over images, their bootstrap intervals, the confidence split."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import yaml
 
-PARTITIONS = ["data", "model", "method", "metric"]
-SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]
-SCALARS += ["seconds_attribution"]  # all that a table needs
 PAIR = ("insertion", "deletion", "gap")
 SIGN = {"insertion": 1, "deletion": -1, "gap": 1, "fps": 1}  # 1: higher is better; -1: lower is
 SCORE_SIGN = {"infidelity": -1, "localisation": 1, "pointing": 1}  # of metrics with one score
 CONFIDENCES = ("all", "low", "high")
-LISTINGS = 5  # how often files are listed, if some vanish each time
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
-
-
-def load_rows(results: Path) -> pd.DataFrame:
-    """The scalars of every row, failed images too, one row per (run_id, image_id), in an order of their own.
-
-    Of rows that two processes wrote for the same image one is kept, a scored one if there is one.
-    """
-    folder = results / "rows"
-    if not folder.is_dir():
-        return pd.DataFrame(columns=SCALARS + PARTITIONS)
-    rows = _read(folder, columns=SCALARS + PARTITIONS).to_pandas()
-    rows = rows.sort_values(["run_id", "image_id", "status", "insertion", "deletion", "score"], kind="stable")
-    rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")  # "ok" sorts after "failed"
-    return rows.reset_index(drop=True)
-
-
-def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Of scored images: {image_id: (insertion [S], deletion [S])}, read without the rest of the run."""
-    wanted = (pc.field("run_id") == run_id) & pc.field("image_id").isin(image_ids) & (pc.field("status") == "ok")
-    columns = ["image_id", "insertion_curve", "deletion_curve"]
-    found = _read(results / "rows", columns=columns, filter=wanted).to_pandas()
-    return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
-
-
-def load_runs(results: Path) -> dict[str, dict]:
-    """{run_id: its record}, in the order of the run ids."""
-    records = [yaml.load(path.read_text(), LOADER) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
-    return {record["run_id"]: record for record in records}
 
 
 def quantities(rows: pd.DataFrame) -> tuple[str, ...]:
@@ -124,15 +86,3 @@ def _summary(rows: pd.DataFrame, wanted: tuple[str, ...], draws: int) -> list[di
             mean, a, b = 1 / mean, math.nan, math.nan
         lines.append({"quantity": name, "mean": mean, "ci_low": a, "ci_high": b, **counts})
     return lines
-
-
-def _read(folder: Path, **wanted: object) -> pa.Table:
-    """The partition columns as strings, whatever they look like. While runs go on, a file that was listed may be gone
-    when its turn comes: the files are listed again then."""
-    keys = ds.partitioning(pa.schema([(key, pa.string()) for key in PARTITIONS]), flavor="hive")
-    for attempt in range(LISTINGS):
-        try:
-            return ds.dataset(folder, format="parquet", partitioning=keys).to_table(**wanted)
-        except FileNotFoundError:
-            if attempt == LISTINGS - 1:
-                raise

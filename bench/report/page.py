@@ -22,10 +22,10 @@ from bench.report import means, render, sheets, significance
 from bench.report.exhibits import ablations, gallery
 from bench.report.render import ARROWS, TITLES
 from bench.store import records
-from bench.store.rows import Rows
+from bench.store.rows import PARTITIONS, Rows, load_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
-NUMBERS = [*means.PARTITIONS, "confidence", "quantity", "mean", "ci_low", "ci_high", "n", "failed", "run_id"]
+NUMBERS = [*PARTITIONS, "confidence", "quantity", "mean", "ci_low", "ci_high", "n", "failed", "run_id"]
 TEXTS = ["row", "run_id", "published", "standing", "verdict", "contradictions"]
 SIDES = ("insertion", "deletion")
 SHARE = {"insertion": "share of values put in", "deletion": "share of values taken out"}
@@ -62,7 +62,7 @@ class Figure:
 
 def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None, footers: Mapping | None = None) -> Path:
     """The page's path. numbers, footers: of all runs, as a report has them; worked out here if not given."""
-    rows, runs = means.load_rows(results), means.load_runs(results)
+    rows, runs = load_rows(results), records.load_runs(results)
     if numbers is None:
         numbers, footers = _measured(rows, runs, cfg)
     numbers, folder = _tolerant(numbers), results / "report"
@@ -98,7 +98,7 @@ def write(results: Path, cfg: DictConfig, numbers: pd.DataFrame | None = None, f
 def _measured(rows: pd.DataFrame, runs: dict[str, dict], cfg: DictConfig) -> tuple[pd.DataFrame, dict]:
     """The means of every run, which are the best, and the lines below the tables: significance.compare's."""
     kinds = {metric: means.quantities(part) for metric, part in rows.groupby("metric")}
-    cells = rows[[*means.PARTITIONS, "run_id"]].drop_duplicates().sort_values([*means.PARTITIONS, "run_id"])
+    cells = rows[[*PARTITIONS, "run_id"]].drop_duplicates().sort_values([*PARTITIONS, "run_id"])
     cells = cells.assign(row=cells["method"], quantities=[kinds[metric] for metric in cells["metric"]])
     threshold, draws = cfg.report.threshold, cfg.report.bootstrap
     numbers = means.measure(rows, cells, threshold, draws).assign(published=None)
@@ -107,7 +107,7 @@ def _measured(rows: pd.DataFrame, runs: dict[str, dict], cfg: DictConfig) -> tup
 
 def _usual(rows: pd.DataFrame, runs: dict[str, dict], scored: Mapping[str, int]) -> Shown:
     """One run of each method."""
-    cells = rows[[*means.PARTITIONS, "run_id"]].drop_duplicates()
+    cells = rows[[*PARTITIONS, "run_id"]].drop_duplicates()
     return {
         key: {method: ablations.typical(sorted(ids), runs, scored) for method, ids in part.groupby("method")["run_id"]}
         for key, part in cells.groupby(["data", "model", "metric"])
@@ -129,7 +129,7 @@ def _experiments(folder: Path, threshold: float) -> list[Section]:
         numbers = pd.read_csv(file, dtype=dict.fromkeys(TEXTS, "str"))
         if {*NUMBERS, "experiment"} <= set(numbers) and numbers["experiment"].notna().any():
             numbers = _tolerant(numbers)
-            cells = numbers.drop_duplicates([*means.PARTITIONS, "row"])
+            cells = numbers.drop_duplicates([*PARTITIONS, "row"])
             title, facts, notes, footers = _prose(file.with_suffix(".md"))
             files = [file.with_suffix(ending) for ending in (".md", ".csv", ".tex", ".png", ".pdf")]
             found.append(

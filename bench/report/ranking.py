@@ -25,7 +25,7 @@ def beside(
     """{a table of a network that the paper does not print: its rows by rank, and Kendall's tau with each printed network}.
 
     By insertion, and by GAP. Only rows with a printed counterpart have a rank.
-    numbers: as published.beside leaves them. rows: means.load_rows's. printed: {row: the printed one, or None}.
+    numbers: as published.beside leaves them. rows: load_rows's. printed: {row: the printed one, or None}.
     """
     images, found = means.by_image(rows), {}
     for key, part in numbers.groupby(significance.COLUMN, sort=False):

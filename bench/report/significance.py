@@ -71,7 +71,7 @@ def compare(
     """`numbers` with a column `standing`, and {(data, model, metric, confidence): the lines under that table}.
 
     standing: best; level, where the test does not tell a row from the best; else empty. Only rows over the same images
-    under the same conditions have one. numbers: means.measure's, with row and published. rows: means.load_rows's.
+    under the same conditions have one. numbers: means.measure's, with row and published. rows: load_rows's.
     runs: their records. labels: {run_id: what tells it from another run of the same cell}.
     """
     standings, footers = pd.Series("", index=numbers.index), {}

@@ -19,7 +19,7 @@ from bench.notes import listening
 from bench.rng import Rng
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
-from bench.text import plural
+from bench.text import duration, plural
 from metrics.batch import MapBatch
 
 CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
@@ -180,10 +180,3 @@ def _try(network: Network, compute: Compute, images: int) -> tuple[int, float, f
 def _now(compute: Compute) -> float:
     compute.synchronise()
     return time.perf_counter()
-
-
-def duration(seconds: float) -> str:
-    """'12 s', '3 min', '5.2 h'."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

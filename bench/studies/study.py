@@ -19,8 +19,9 @@ from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
 from bench.report import means, render
-from bench.running.forecast import duration, forecast
+from bench.running.forecast import forecast
 from bench.running.job import Job, bind, build, open_job
+from bench.text import duration
 
 
 @dataclass

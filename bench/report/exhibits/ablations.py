@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bench.figures.lines import Line
-from bench.report.means import PARTITIONS
 from bench.store import records
+from bench.store.rows import PARTITIONS
 from bench.text import number
 
 VARIED = ("method.", "metric.", "model.", "run.", "compute.")  # a device or other weights are no setting

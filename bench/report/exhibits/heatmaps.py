@@ -10,7 +10,7 @@ import numpy as np
 from bench.errors import UserError
 from bench.figures import heatmaps as figures
 from bench.images.source import ImageError
-from bench.report import means
+from bench.store.rows import load_curves
 
 Maps = dict[str, np.ndarray]  # {image_id: [3, H, W]}
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]  # {image_id: (insertion [S], deletion [S])}
@@ -78,5 +78,5 @@ def _read(results: Path, record: dict, image_ids: list[str]) -> tuple[Maps, Curv
     folder = results / "attributions" / str(record["attribution_id"])
     files = {image_id: folder / f"{image_id}.npy" for image_id in image_ids}
     maps = {image_id: np.load(file, allow_pickle=False) for image_id, file in files.items() if file.exists()}
-    curves = means.load_curves(results, record["run_id"], image_ids)
+    curves = load_curves(results, record["run_id"], image_ids)
     return maps, {image_id: pair for image_id, pair in curves.items() if all(np.size(curve) > 1 for curve in pair)}

@@ -1,0 +1,96 @@
+"""The sweep over an experiment's cells: each cell's configuration, and what is said before the first one starts."""
+
+import functools
+import sys
+from pathlib import Path
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from bench.config import Config, chosen, flag, load
+from bench.errors import UserError
+from bench.experiments.plan import Cell, cells, images
+from bench.images.preprocessing import Preprocessing
+from bench.images.source import Source, open_source
+from bench.running.forecast import USUAL_SIZE, total
+from bench.running.job import shard
+from bench.store import records
+from bench.store.maps import Maps
+from bench.store.rows import load_rows
+from bench.text import plural
+
+CHOSEN = {"model": "models", "method": "methods", "metric": "metrics"}  # the experiment says these, not the command
+
+
+def of_cell(config: Config) -> Config:
+    """The configuration of the cell that `experiment.cell` numbers; any other configuration as it is."""
+    plan = config.cfg.get("experiment")
+    if not plan or plan.get("cell") is None:
+        return config
+    for override in config.overrides:
+        if (key := override.split("=")[0].lstrip("+")) in CHOSEN:
+            name, value = CHOSEN[key], override.partition("=")[2].strip("[]")
+            raise UserError(f"An experiment chooses its {name} itself: instead of {key}=, experiment.{name}=[{value}].")
+    return composed(config, cells(plan)[plan.cell])
+
+
+def composed(config: Config, cell: Cell) -> Config:
+    """The configuration of a cell."""
+    found = load([*config.overrides, *cell.overrides, *images(config)])
+    del found.cfg.hydra
+    return Config(found.cfg, found.names, config.overrides)
+
+
+class Announcement(Callback):
+    """Says before a sweep starts what the whole of it costs."""
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        if config.experiment.cell is not None:  # one cell speaks for itself
+            return
+        print(f"{config.experiment.title}.", file=sys.stderr)
+        try:
+            task = list(config.hydra.overrides.task)
+            print(_cost(Config(config, chosen(config, config.hydra.runtime.choices), task)), file=sys.stderr)
+        except UserError:
+            return  # the first cell will say what is wrong
+        except Exception as error:  # a forecast is no reason not to run
+            print(f"No forecast: {error}", file=sys.stderr)
+
+
+def _cost(config: Config) -> str:
+    configs = [composed(config, cell) for cell in cells(config.cfg.experiment)]
+    first = configs[0].cfg
+
+    @functools.cache
+    def opened(size: int) -> tuple[Source, list[str]]:
+        return open_source(first.data, Preprocessing(size, size), first.run.seed)
+
+    source, ids = opened(first.model.size or USUAL_SIZE)
+    ids = shard(ids, first.run.shard)
+    left = _left(configs, ids, source.collection)
+    maps = len(ids) * len(configs)
+    there = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
+    return f"{plural(len(configs), 'cell')} of {plural(len(ids), 'image')}{there}: " + total(
+        configs, lambda size: opened(size)[0], left
+    )
+
+
+def _left(configs: list[Config], ids: list[str], collection: str | None) -> list[int]:
+    """How many images each cell lacks, going by the records of what has been run. Whether an image or the weights have
+    changed since, a cell sees when it starts.
+    """
+    results = Path(configs[0].cfg.paths.results)
+    runs, rows = records.load_runs(results), load_rows(results)
+    runs = {i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection}
+    done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
+    left = []
+    for config in configs:
+        there, kept = set(ids) if config.cfg.get("metric") else set(), flag(config.cfg.run, "save_attributions")
+        for metric in config.cfg.get("metric") or ():
+            names = config.names | {"metric": metric}
+            wanted = records.asked(names, config.cfg)
+            found = [i for i, run in runs.items() if records.matches(run, names, wanted)]
+            mapped = {i: Maps(results, runs[i]["attribution_id"]).ids() if kept else set(ids) for i in found}
+            there &= set().union(*(done.get(i, set()) & mapped[i] for i in found))
+        left.append(len(ids) - len(there))
+    return left
