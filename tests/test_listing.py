@@ -173,7 +173,7 @@ def test_a_root_that_was_left_empty_is_not_the_folder_one_is_in():
 # Ids that YAML reads as something else
 
 
-@pytest.mark.parametrize("name", ["2007_000032", "000012", "1e5", "null", "true", "7", "1.50", "-3"])
+@pytest.mark.parametrize("name", ["2007_000032", "000012", "1e5", "null", "true", "7", "1.50", "-3", "1:30"])
 def test_an_id_is_what_was_written_whatever_yaml_reads(name):
     read = OmegaConf.create(f"ids: [{name}]").ids[0]
     assert select([name, "b"], 0, ids=[read]) == [name]
@@ -183,6 +183,7 @@ def test_a_number_that_may_be_two_ids_is_refused():
     with pytest.raises(UserError, match=r"""data\.ids: 11 may be 11 or 1_1; put it in quotes: 'data\.ids=\["11"\]'"""):
         select(["11", "1_1"], 0, ids=[11])
     assert select(["11", "1_1"], 0, ids=["1_1"]) == ["1_1"]
+    assert select(["11", ":", "a:", "-"], 0, ids=[11]) == ["11"]
 
 
 def test_a_comment_begins_a_word(tmp_path):

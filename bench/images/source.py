@@ -162,7 +162,7 @@ def duplicates(values: Iterable[Hashable]) -> list:
 def _checked(wanted: list[str], known: list[str], by: str) -> list[str]:
     if not wanted:
         raise UserError(f"{by} names no image")
-    if twice := duplicates(wanted):
+    if twice := duplicates(map(composed, wanted)):
         raise UserError(f"{by} names {', '.join(twice[:5])} twice; name each image once")
     there = {composed(id): id for id in known} | {id: id for id in known}  # ä is ä in whichever of Unicode's forms
     found = [there.get(id) or there.get(composed(id)) for id in wanted]
@@ -187,7 +187,7 @@ def _written(id: Any, known: list[str]) -> str:
 
 def _read(name: str) -> list[tuple[type, Any]]:
     """What YAML makes of a word; nothing if it is more than a word."""
-    if not re.fullmatch(r"[\w.+:~-]+", name):
+    if not re.fullmatch(r"[\w.+~-]+|\d+(:\d+)+", name):
         return []
     return [(type(value), value) for value in OmegaConf.create(f"[{name}]")]
 
