@@ -186,8 +186,8 @@ def _written(id: Any, known: list[str]) -> str:
 
 
 def _read(name: str) -> list[tuple[type, Any]]:
-    """What YAML makes of a word; nothing if it is more than a word."""
-    if not re.fullmatch(r"[\w.+~-]+|\d+(:\d+)+", name):
+    """What YAML makes of a word that it may not take for text; else nothing."""
+    if not re.fullmatch(r"[-+.\d][\w.+-]*|\d+(:\d+)+|~|(?i:null|true|false|yes|no|on|off)", name):
         return []
     return [(type(value), value) for value in OmegaConf.create(f"[{name}]")]
 
