@@ -1,12 +1,14 @@
 """Composes a configuration outside `bench.run`: for reports, tests and notebooks."""
 
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -14,6 +16,7 @@ from bench.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
+PATHS = ("data.root", "data.devkit", "data.subset", "data.path", "model.weights", "method.root", "paths.results")
 
 if not CONF.is_dir():
     raise SystemExit("error: there is no conf beside the package; install Heatproof from its folder: pip install -e .")
@@ -36,10 +39,41 @@ def load(overrides: list[str]) -> Config:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("config", list(overrides), return_hydra_config=True)
+            cfg = compose("config", as_typed(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(str(error)) from error
     return Config(cfg, chosen(cfg, cfg.hydra.runtime.choices), list(overrides))
+
+
+def as_typed(overrides: list[str]) -> list[str]:
+    """A command line in which paths and ids mean what was typed: `data.ids=[2007_000032]` is no number, and a path may
+    hold what Hydra keeps for itself (`=`, `(`, `~`, `ä`). Options of Hydra stay as they are.
+
+    UserError: Hydra cannot read another value; how to quote it.
+    """
+    return [_as_typed(override) if "=" in override and override[0] != "-" else override for override in overrides]
+
+
+def _as_typed(override: str) -> str:
+    key, _, value = override.partition("=")
+    kind = key.lstrip("+")
+    if kind == "data.ids" and value != "null" and (plain := re.fullmatch(r"""(\[?)([^\[\]"'$]*)(\]?)""", value)):
+        words = [_quoted(word.strip()) for word in plain[2].split(",") if word.strip()]
+        return f"{key}={plain[1]}{','.join(words)}{plain[3]}"
+    try:
+        read = OverridesParser.create().parse_overrides([override])[0].value()
+    except OverrideParseException as error:
+        if kind in PATHS:
+            return f"{key}={_quoted(value)}"
+        quoted = shlex.quote(f"{key}={_quoted(value)}")
+        raise UserError(f"{override}: Hydra cannot read this value; as a text it is {quoted}") from error
+    return f"{key}={_quoted(value)}" if kind in PATHS and isinstance(read, int | float) else override
+
+
+def _quoted(text: str) -> str:
+    """As Hydra's grammar has it: a backslash counts only before a quote and at the end."""
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text)
+    return f'"{escaped}"'
 
 
 def elsewhere(overrides: list[str]) -> str:

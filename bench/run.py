@@ -8,7 +8,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bench.config import CONF, Config, chosen
+from bench.config import CONF, Config, as_typed, chosen
 from bench.errors import UserError
 from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
@@ -61,4 +61,8 @@ def carry_out(job: Job) -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    try:
+        sys.argv[1:] = as_typed(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")
     main()

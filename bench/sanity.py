@@ -27,7 +27,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.config import Config, chosen
+from bench.config import Config, as_typed, chosen
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.networks.network import Network
@@ -144,4 +144,8 @@ def save(table: pd.DataFrame, job: Job) -> Path:
 
 
 if __name__ == "__main__":
+    try:
+        sys.argv[1:] = as_typed(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")
     main()

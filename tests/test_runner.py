@@ -153,7 +153,7 @@ def test_labels_as_targets(tmp_path):
 
 
 def test_no_label_no_target(tmp_path):
-    with pytest.raises(UserError, match="image 0 has the label None"):
+    with pytest.raises(UserError, match=r"3 of 3 images have no label \(0, 1, 2\)"):
         complete(small_job(tmp_path / "r", *pictures(tmp_path / "pictures"), "run.target=label"))
 
 

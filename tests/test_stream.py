@@ -2,9 +2,9 @@
 
 import os
 
+import made
 import pytest
 from jobs import complete, small_job
-from PIL import Image
 
 from bench.images import files
 from bench.images.files import folder
@@ -16,9 +16,7 @@ SMALL = Preprocessing(size=8, resize=8)
 
 @pytest.fixture
 def pictures(tmp_path):
-    (tmp_path / "in").mkdir()
-    for k in range(3):
-        Image.new("L", (8, 8), 40 * k).save(tmp_path / "in" / f"{k}.png")
+    made.folder(tmp_path / "in", ["0.png", "1.png", "2.png"])
     (tmp_path / "in" / "broken.png").write_bytes(b"I am a letter")
     (tmp_path / "in" / "gone.png").write_bytes(b"")
     return tmp_path / "in"
@@ -49,13 +47,13 @@ def test_a_batch_knows_of_which_bytes_its_images_and_failures_are(pictures):
 def test_a_fingerprint_is_of_the_bytes_that_were_decoded(pictures, monkeypatch):
     """A file that changes after it was read: row and fingerprint are both of the old one, the stamp is no newer."""
     source = folder(str(pictures), SMALL)
-    then, stamp, prepare = source.fingerprint("1"), source.stamp("1"), source.preprocessing
+    then, stamp, prepare = source.fingerprint("1"), source.stamp("1"), Preprocessing.__call__
 
-    def changed_meanwhile(picture, crop):
-        Image.new("L", (80, 80), 250).save(pictures / "1.png")
-        return prepare(picture, crop)
+    def changed_meanwhile(preprocessing, picture, crop):
+        made.picture(pictures / "1.png", 250, (80, 80))
+        return prepare(preprocessing, picture, crop)
 
-    monkeypatch.setattr(source, "preprocessing", changed_meanwhile)
+    monkeypatch.setattr(Preprocessing, "__call__", changed_meanwhile)
     (batch,) = stream(source, ["1"], width=1, workers=0)
     assert batch.x.mean() == pytest.approx(40 / 255)
     assert (batch.fingerprints["1"], batch.stamps["1"]) == (then, stamp)
@@ -97,7 +95,7 @@ def test_a_run_with_nothing_to_do_reads_only_what_is_told_to_check_or_looks_chan
     assert complete(small_job(*choice)) == 0 and reads == ["1.png"]
     reads.clear()
     before = (pictures / "2.png").stat()
-    Image.new("L", (8, 8), 81).save(pictures / "2.png")
+    made.picture(pictures / "2.png", 81)
     os.utime(pictures / "2.png", ns=(before.st_atime_ns, before.st_mtime_ns))  # as a copy that keeps times
     assert (pictures / "2.png").stat().st_size == before.st_size
     assert complete(small_job(*choice)) == 0

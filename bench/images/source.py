@@ -5,7 +5,8 @@ picks the ids that a run was asked for, `stream` (beside this file) turns ids in
 in conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthetic`, beside this file too.
 """
 
-from collections.abc import Hashable, Iterable
+import re
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from bench.errors import UserError, did_you_mean
+from bench.images.labels import composed, read_ids
 from bench.images.preprocessing import Preprocessing
 from bench.rng import Rng
 from bench.text import plural
@@ -73,6 +75,10 @@ class Batch:
 class Source(Protocol):
     ids: list[str]  # every image, each once, in natural order (9 before 10); safe as file names
     collection: str | None  # what tells these images from others of the same ids; None: the settings do
+    classes: int | None  # how many classes the labels number, whether or not all occur; None: nobody knows
+
+    def label(self, id: str) -> int | None:
+        """The class index, without reading the image."""
 
     def fingerprint(self, id: str) -> str:
         """sha256, in hex, of what the image is made from: other bytes or another label give another one.
@@ -97,7 +103,11 @@ def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tup
     settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do
     selection = {key: settings.pop(key, None) for key in SELECTION}
     # partial: Hydra would turn a dataclass among its arguments into a config, and wrap what a constructor raises
-    source = instantiate(settings, _partial_=True, _convert_="all")(preprocessing=preprocessing)
+    build = instantiate(settings, _partial_=True, _convert_="all")
+    try:
+        source = build(preprocessing=preprocessing)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data: {error}; it was given {_shown(settings)}") from error
     if not source.ids:
         raise UserError(f"{settings['_target_']} found no images with {_shown(settings)}; check data.root")
     return source, select(source.ids, seed, **selection)
@@ -111,9 +121,9 @@ def select(
         raise UserError("data.ids and data.subset both name images; give one of them")
     chosen = known
     if ids is not None:
-        chosen = _checked([str(i) for i in (ids if isinstance(ids, list) else [ids])], known, "data.ids")
+        chosen = _checked([_written(i, known) for i in (ids if isinstance(ids, list) else [ids])], known, "data.ids")
     if subset is not None:
-        chosen = _checked(_lines(Path(subset).expanduser()), known, f"data.subset={subset}")
+        chosen = _checked(read_ids(Path(str(subset)).expanduser()), known, f"data.subset={subset}")
     if sample is not None:
         if (n := _count(sample, "data.sample")) > len(chosen):
             raise UserError(f"data.sample={n} asks for more than there are ({plural(len(chosen), 'image')}); lower it")
@@ -124,6 +134,19 @@ def select(
     if limit is not None:
         chosen = chosen[: _count(limit, "data.limit")]
     return list(chosen)
+
+
+def check_labels(source: Source, ids: Sequence[str], classes: int | None = None) -> None:
+    """UserError: images whose label is to be explained have none, or one that the network's `classes` do not have."""
+    labels = {id: source.label(id) for id in ids}
+    missing = [id for id, label in labels.items() if label is None]
+    beyond = [id for id, label in labels.items() if label is not None and classes is not None and label >= classes]
+    for which, what in ((missing, "no label"), (beyond, f"a label beyond the network's {classes} classes")):
+        if which:
+            raise UserError(
+                f"run.target=label, but {len(which):,} of {plural(len(labels), 'image')} have {what} "
+                f"({', '.join(which[:3])}{', …' * (len(which) > 3)}): give labels, or use run.target=prediction"
+            )
 
 
 def duplicates(values: Iterable[Hashable]) -> list:
@@ -139,23 +162,34 @@ def duplicates(values: Iterable[Hashable]) -> list:
 def _checked(wanted: list[str], known: list[str], by: str) -> list[str]:
     if not wanted:
         raise UserError(f"{by} names no image")
-    if twice := duplicates(wanted):
+    if twice := duplicates(map(composed, wanted)):
         raise UserError(f"{by} names {', '.join(twice[:5])} twice; name each image once")
-    there = set(known)
-    if strangers := [i for i in wanted if i not in there]:
+    there = {composed(id): id for id in known} | {id: id for id in known}  # ä is ä in whichever of Unicode's forms
+    found = [there.get(id) or there.get(composed(id)) for id in wanted]
+    if strangers := [id for id, known_as in zip(wanted, found, strict=True) if known_as is None]:
         more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
         hint = did_you_mean(strangers[0], known) or f" Ids look like {', '.join(known[:3])}."
         raise UserError(f"{by} names {', '.join(strangers[:5])}{more}, which the source does not have.{hint}")
-    return wanted
+    return found
 
 
-def _lines(path: Path) -> list[str]:
-    """Ids from a text file: one a line; from # on, a comment."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"data.subset={path} cannot be read ({error}); give a text file with one id a line") from error
-    return [id for line in text.splitlines() if (id := line.partition("#")[0].strip())]
+def _written(id: Any, known: list[str]) -> str:
+    """An id as it was written, where YAML has read a number, a switch or nothing: 2007_000032, 1e5, null."""
+    if isinstance(id, str):
+        return id
+    meant = [name for name in known if _read(name) == [(type(id), id)]]
+    if len(meant) > 1:
+        raise UserError(
+            f"data.ids: {id} may be {' or '.join(meant[:5])}; put it in quotes: 'data.ids=[\"{meant[0]}\"]'"
+        )
+    return meant[0] if meant else str(id)
+
+
+def _read(name: str) -> list[tuple[type, Any]]:
+    """What YAML makes of a word that it may not take for text; else nothing."""
+    if not re.fullmatch(r"[-+.\d][\w.+-]*|\d+(:\d+)+|~|(?i:null|true|false|yes|no|on|off)", name):
+        return []
+    return [(type(value), value) for value in OmegaConf.create(f"[{name}]")]
 
 
 def _count(value: Any, by: str) -> int:

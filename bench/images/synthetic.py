@@ -25,15 +25,21 @@ class Synthetic:
     """Image i is a function of (seed, i, size), its class i modulo 10, so that any first n are balanced."""
 
     def __init__(self, n: int, seed: int, preprocessing: Preprocessing):
+        for key, value, least in (("n", n, 1), ("seed", seed, None)):
+            if not isinstance(value, int) or isinstance(value, bool) or (least and value < least):
+                raise UserError(f"data.{key}={value}: expected a whole number{f' from {least}' if least else ''}")
         if preprocessing.size < 32:
             raise UserError(f"data=synthetic draws images of 32 pixels and more; the model takes {preprocessing.size}")
         self.ids = [f"synthetic-{i:05d}" for i in range(n)]
         self.index = {id: i for i, id in enumerate(self.ids)}
-        self.seed, self.size, self.collection = seed, preprocessing.size, None
+        self.seed, self.size, self.classes, self.collection = seed, preprocessing.size, len(CLASSES), None
 
     def fingerprint(self, id: str) -> str:
         recipe = f"synthetic/{VERSION}/{self.seed}/{self.index[id]}/{self.size}"
         return hashlib.sha256(recipe.encode()).hexdigest()
+
+    def label(self, id: str) -> int:
+        return self.index[id] % len(CLASSES)
 
     def stamp(self, id: str) -> None:
         return None

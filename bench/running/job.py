@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench.config import Config, flag
 from bench.errors import UserError
-from bench.images.source import Source, open_source
+from bench.images.source import Source, check_labels, open_source
 from bench.networks.network import Network
 from bench.running import compute
 from bench.running.colour import confusion_colour
@@ -136,6 +136,8 @@ def open_job(config: Config) -> Job:
         raise UserError(f"run.seed={cfg.run.seed}: expected a whole number.")
     if cfg.run.target not in ("prediction", "label"):
         raise UserError(f"run.target={cfg.run.target}: expected prediction or label.")
+    if cfg.run.target == "label":
+        check_labels(source, ids)
     save, metrics = flag(cfg.run, "save_attributions"), cfg.get("metric") or {}
     if not metrics and not save:
         raise UserError(

@@ -130,8 +130,11 @@ class Pictures:
     """Digits as a source of images (bench.images.source.Source)."""
 
     def __init__(self, part: Digits, name: str):
-        self.part, self.collection = part, None
+        self.part, self.classes, self.collection = part, 10, None
         self.ids = [f"{name}-{i:03d}" for i in range(len(part.x))]
+
+    def label(self, id: str) -> int:
+        return int(self.part.digit[self.ids.index(id)])
 
     def fingerprint(self, id: str) -> str:
         return self.load(id).fingerprint
