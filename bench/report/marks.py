@@ -35,33 +35,46 @@ class Marks:
     needed: np.ndarray  # [K]: images that would tell the row from the first, to two digits; NaN: told, or no difference
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """All differences of means of a column, a row's minus a column's, and how far their intervals reach. [K, K]."""
+
+    told: bool  # enough units: the intervals hold for all pairs at once; False: each holds alone
+    difference: np.ndarray
+    reach: np.ndarray  # NaN of a single unit
+    error: np.ndarray  # standard errors
+
+
 def mark(scores: np.ndarray, sign: int, groups: np.ndarray | None = None, *, draws: int = DRAWS) -> Marks:
     """scores [n, K]: the same images in every row, no NaN.  sign: 1 if higher is better, -1.  groups [n]: classes."""
+    of = pairs(sign * scores, groups, draws=draws)
+    first = int((sign * scores).mean(axis=0).argmax())
+    ahead, reach, error = of.difference[first], of.reach[first], of.error[first]
+    best = ~(of.difference > of.reach).any(axis=0) & of.told
+    needed = np.full(len(ahead), math.nan)
+    if of.told:
+        level = (ahead > 0) & (ahead <= reach)
+        ratio = (reach[level] + stats.norm.ppf(POWER) * error[level]) / ahead[level]
+        needed[level] = [two_digits(len(scores) * r**2) for r in ratio]
+    return Marks(of.told, first, best, ahead, ahead - reach, ahead + reach, needed)
+
+
+def pairs(scores: np.ndarray, groups: np.ndarray | None = None, *, draws: int = DRAWS) -> Pairs:
+    """scores [n, K], groups [n]: as for `mark`."""
     if scores.ndim != 2 or not scores.size or not np.isfinite(scores).all():
         raise ValueError(f"scores of shape {scores.shape}: expected finite numbers [images, methods].")
-    n, k = scores.shape
-    better = sign * scores
-    mean = better.mean(axis=0)
-    first = int(mean.argmax())
-    total, size = units(better, groups)
+    mean = scores.mean(axis=0)
+    total, size = units(scores, groups)
     off = total - size[:, None] * mean  # [G, K]: sums to 0
-    ahead = mean[:, None] - mean  # [K, K]: by how much a row's mean is above a column's
-    ahead[np.abs(ahead) <= ROUNDING * np.abs(scores).max()] = 0
-    error = _errors(off, n)
-    marked = len(size) >= FEW
-    if marked:
+    difference = mean[:, None] - mean
+    difference[np.abs(difference) <= ROUNDING * np.abs(scores).max()] = 0
+    error = _errors(off, len(scores))
+    told = len(size) >= FEW
+    if told:
         critical = critical_value(off, draws)
-        best = ~(ahead > critical * error).any(axis=0)
     else:
         critical = stats.t.ppf(1 - LEVEL / 2, len(size) - 1) if len(size) > 1 else math.nan
-        best = np.zeros(k, dtype=bool)
-    reach = critical * error[first]
-    needed = np.full(k, math.nan)
-    if marked:
-        open_ = (ahead[first] > 0) & (ahead[first] <= reach)
-        ratio = (critical + stats.norm.ppf(POWER)) * error[first][open_] / ahead[first][open_]
-        needed[open_] = [two_digits(n * r**2) for r in ratio]
-    return Marks(marked, first, best, ahead[first], ahead[first] - reach, ahead[first] + reach, needed)
+    return Pairs(told, difference, critical * error, error)
 
 
 def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
