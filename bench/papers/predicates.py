@@ -3,7 +3,7 @@
 A predicate looks at every column that there is. It holds if it holds in all of them, and does not if it fails in one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,9 @@ def best(of: Evidence, label: str, what: str, table: str) -> Finding:
     """The best of its column."""
 
     def part(column: Column) -> Part:
-        return _all(_better(column, label, other, what) for other in column.labels if other != label)
+        order = np.argsort(-sign(what) * column.value, kind="stable")
+        others = [column.labels[i] for i in order if column.labels[i] != label]
+        return _all(_better(column, label, other, what) for other in others)
 
     return _everywhere(of, table, what, part, label)
 
@@ -293,32 +295,32 @@ def _everywhere(of: Evidence, table: str, what: str, part: Callable[[Column], Pa
 
 
 def _all(parts: Iterable[Part]) -> Part:
-    """The first that fails; else the first that is open; else one that holds, the last."""
+    """The first that fails; else the first that is open; else it holds, as the first does."""
     found = list(parts)
     for verdict in (False, None):
         for known, text in found:
             if known is verdict:
                 return known, text
-    return found[-1]
+    return found[0]
 
 
 def _any(parts: list[Part]) -> Part:
-    for verdict in (True, None):
-        for known, text in parts:
-            if known is verdict:
-                return known, text
-    return parts[-1]
+    """The first that holds; else all of them, open if one is."""
+    for known, text in parts:
+        if known:
+            return known, text
+    return (None if any(known is None for known, _ in parts) else False), "; ".join(text for _, text in parts)
 
 
-def _over(parts: list[Part]) -> Finding:
+def _over(parts: Sequence[tuple[bool | np.bool_ | None, str]]) -> Finding:
     """Of all columns."""
     if not parts:
         return Finding(CANNOT_TELL, "there are no such numbers")
-    for known, verdict in ((False, FAILS), (None, CANNOT_TELL)):
-        texts = [text for found, text in parts if found is known]
-        if texts:
-            return Finding(verdict, "; ".join(texts))
-    return Finding(HOLDS, "; ".join(text for _, text in parts))
+    found = [(known if known is None else bool(known), text) for known, text in parts]
+    for verdict, word in ((False, FAILS), (None, CANNOT_TELL)):
+        if texts := [text for known, text in found if known is verdict]:
+            return Finding(word, "; ".join(texts))
+    return Finding(HOLDS, "; ".join(text for _, text in found))
 
 
 def _only_printed() -> Finding:
