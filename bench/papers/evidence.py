@@ -56,7 +56,7 @@ class Printed:
     cells: pd.DataFrame  # printed.cells's
 
     def columns(self, table: str, what: str) -> list[Column]:
-        part = _of(self.cells, table, what).dropna(subset="value")
+        part = _of(self.cells, table, what)
         wrong = published.impossible(*table.split("_table")) if "_table" in table else {}
         found = []
         for (model, confidence), column in part[~part["model"].isin(wrong)].groupby(

@@ -136,7 +136,7 @@ def la_counts_each_step_once() -> Finding:
     target = network(x).argmax(dim=1)
     ratios = []
     for steps in (1, 5, 20):
-        how = ("method.attack=untargeted", "method.spatial_range=1000", f"method.steps={steps}")
+        how = ("method.attack=untargeted", "method.spatial_range=1000.0", f"method.steps={steps}")
         with watching(network) as seen:
             attributed("la", network, *how[:2], f"method.steps={steps + 1}")
         p = probability(target)

@@ -17,12 +17,12 @@ KEYS = ["table", "model", "confidence", "label", "metric"]
 def cells(folder: Path = FOLDER) -> pd.DataFrame:
     """All tables. Columns: table (la_table1), model, confidence, label, metric, quantity, value, half, derived.
 
-    label: the method, or, in a table of one method's settings, the setting ("20", "15 20").  value: NaN where the paper
-    cannot be read.  half: of the last printed digit's unit.  derived: a gap that no table prints, or that is cut off; the
-    difference of the printed scores.
+    label: the method, or, in a table of one method's settings, the setting ("20", "15 20").  half: of the last printed
+    digit's unit.  derived: a gap that no table prints, or that is cut off: the difference of the printed scores. Other
+    cells that cannot be read are left out.
     """
     tables = [_table(path) for path in sorted(folder.glob("*_table*.csv"))]
-    found = pd.concat(tables, ignore_index=True)
+    found = pd.concat(tables, ignore_index=True).dropna(subset="value")
     return pd.concat([found.assign(derived=False), _gaps(found).assign(derived=True)], ignore_index=True)
 
 
@@ -50,9 +50,9 @@ def _names(printed: str) -> tuple[str, str]:
 def _gaps(found: pd.DataFrame) -> pd.DataFrame:
     """Insertion minus deletion of every cell whose gap cannot be read."""
     wide = found.pivot(index=KEYS, columns="quantity", values=["value", "half"])
-    gap = wide["value"]["insertion"] - wide["value"]["deletion"]
-    half = wide["half"]["insertion"] + wide["half"]["deletion"]
-    missing = gap.notna() & wide["value"]["gap"].isna()
+    value, half = (wide[name].reindex(columns=["insertion", "deletion", "gap"]) for name in ("value", "half"))
+    gap, half = value["insertion"] - value["deletion"], half["insertion"] + half["deletion"]
+    missing = gap.notna() & value["gap"].isna()
     return pd.DataFrame({"value": gap, "half": half})[missing].reset_index().assign(quantity="gap")
 
 
