@@ -24,7 +24,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from scipy.stats import rankdata
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.config import Config, as_typed, chosen
@@ -119,19 +120,9 @@ def settle(network: Network, layers: list[nn.Module], images: list[Images]) -> N
 
 def rank_correlation(a: Images, b: Images) -> PerImage:
     """Spearman's, image by image; 0 where a map is the same everywhere and ranks nothing."""
-    pairs = zip(a.flatten(1), b.flatten(1), strict=True)
-    return torch.stack([_correlation(ranks(one), ranks(other)) for one, other in pairs])
-
-
-def ranks(values: Tensor) -> Tensor:
-    """[N] -> float64 [N]: 1 for the smallest; equal values share their mean rank."""
-    _, place, count = values.unique(return_inverse=True, return_counts=True)
-    return (count.cumsum(0).double() - (count - 1) / 2)[place]
-
-
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    a, b = a - a.mean(), b - b.mean()
-    return (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-12)
+    one, other = (torch.from_numpy(rankdata(maps.flatten(1).cpu().numpy(), axis=1)) for maps in (a, b))
+    one, other = (ranks - ranks.mean(dim=1, keepdim=True) for ranks in (one, other))
+    return (one * other).sum(dim=1) / (one.norm(dim=1) * other.norm(dim=1)).clamp(min=1e-12)
 
 
 def save(table: pd.DataFrame, job: Job) -> Path:
