@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from bench.config import CONF, Config, chosen
+from bench.config import CONF, configured, launch
 from bench.errors import UserError
 from bench.experiments.plan import of_cell
 from bench.running.forecast import forecast
@@ -22,8 +22,8 @@ from bench.text import plural
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
-    config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
+        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
         failed = carry_out(open_job(of_cell(config)))
         if failed:
             image, why = next(iter(failed.items()))
@@ -59,4 +59,4 @@ def carry_out(job: Job) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    launch(main)

@@ -27,7 +27,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.config import Config, chosen
+from bench.config import configured, launch
 from bench.errors import UserError
 from bench.images.source import stream
 from bench.networks.network import Network
@@ -44,9 +44,9 @@ IMAGES = 16  # unless data.limit says otherwise
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
-    cfg.data.limit = cfg.data.limit or IMAGES
-    config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
+        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
+        cfg.data.limit = IMAGES if cfg.data.limit is None else cfg.data.limit
         job = open_job(config)
         table = pd.DataFrame(compare(job))
         file = save(table, job)
@@ -144,4 +144,4 @@ def save(table: pd.DataFrame, job: Job) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    launch(main)

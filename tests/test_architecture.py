@@ -8,7 +8,16 @@ import pytest
 from bench.config import ROOT
 
 STDLIB = set(sys.stdlib_module_names) - {"random"}
-ALLOWED = {"torch", "torchvision", "jaxtyping", "bench.types", "bench.rng", "bench.notes", "bench.errors"} | STDLIB
+ALLOWED = {
+    "torch",
+    "torchvision",
+    "jaxtyping",
+    "bench.types",
+    "bench.rng",
+    "bench.notes",
+    "bench.errors",
+    "bench.ranges",
+} | STDLIB
 EXCEPTIONS = {"precomputed.py": {"numpy"}}  # reads .npy files
 
 

@@ -1,0 +1,134 @@
+"""The keys that no builder has, with their ranges, and the check of a whole configuration before anything is built.
+
+What a method, a metric, a network or a source takes besides stands in the signature of its builder (bench/ranges.py).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypedDict
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.errors import UserError
+from bench.ranges import Between, Colour, Form, Length, Seed, Share, checked, kinds, shown
+
+Images = Annotated[int, Between(1)]  # how many
+Pixels = Annotated[int, Between(8, 8192)]  # of a side
+
+
+class Run(TypedDict):
+    seed: Seed
+    target: Literal["prediction", "label"]
+    shard: Annotated[str, Form(r"\d+/\d+", "i/n with 0 <= i < n, for example 0/4")]
+    save_attributions: bool
+
+
+class Data(TypedDict):
+    ids: list[str] | str | None
+    subset: str | None
+    sample: Images | None
+    limit: Images | None
+
+
+class Model(TypedDict):
+    """What all networks have in common; which of them may be null says the builder."""
+
+    name: str
+    version: str
+    weights: str | None
+    size: Pixels | None
+    resize: Pixels | None
+    interpolation: Literal["nearest", "nearest-exact", "bilinear", "bicubic", "box", "hamming", "lanczos"] | None
+    mean: Annotated[list[Annotated[float, Between(-10, 10)]], Length(3, exactly=True)] | None
+    std: Annotated[list[Annotated[float, Between(0, 10, above=True)]], Length(3, exactly=True)] | None
+    feature_layer: str | None
+    confusion: Colour | None
+    published_confusion: Colour | None
+
+
+class Compute(TypedDict):
+    device: Annotated[str, Form(r"auto|cpu|cuda(:\d{1,3})?", "auto, cpu, cuda or cuda:N")]
+    precision: Literal["fp64", "fp32", "tf32", "bf16"]
+    batch_size: Literal["auto"] | Annotated[int, Between(1, 4096)]
+    compile: bool
+    workers: Literal["auto"] | Annotated[int, Between(0, 256)]
+
+
+class Report(TypedDict):
+    threshold: Share
+    bootstrap: Annotated[int, Between(40, 1_000_000)]  # of fewer than 40 none lies outside of 95 %
+    tolerance: dict[str, Annotated[float, Between(0, 10)]]
+
+
+class Paths(TypedDict):
+    results: str
+
+
+class Experiment(TypedDict):
+    cell: Annotated[int, Between(0)] | None
+    models: list[str]
+    methods: list[str] | None
+    metrics: list[str]
+    quantities: list[str] | None
+    sample: dict[str, Images | None]
+    panel: Annotated[int, Between(1, 1000)] | list[str] | None
+    rendering: Literal["overlay", "grey"]
+
+
+GROUPS = {
+    "run": Run, "data": Data, "model": Model, "compute": Compute, "report": Report, "paths": Paths,
+    "experiment": Experiment, "method": TypedDict("Method", {}),
+}  # fmt: skip
+
+
+def settle(cfg: DictConfig) -> None:
+    """Check every key of a configuration and put values as they are meant in place. UserError: the first that does not fit.
+
+    What must still be given (???) stays, and what cannot be imported: who builds it says so.
+    """
+    for group, table in GROUPS.items():
+        if cfg.get(group) is not None or group != "experiment":
+            _settle(cfg, group, table)
+    for name in cfg.get("metric") or ():
+        _settle(cfg.metric, name, GROUPS["method"], "metric.")
+
+
+def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> None:
+    where = prefix + group
+    try:
+        before = OmegaConf.to_container(cfg, resolve=False)[group]
+        if isinstance(before, dict):
+            before = OmegaConf.to_container(cfg[group], resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
+    if not isinstance(before, dict):
+        raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
+    _write(cfg[group], before, _as_meant(checked(table, before, where), where))
+
+
+def _as_meant(settings: Mapping[str, object], where: str) -> dict[str, object]:
+    """The settings of a `_target_`, and of those among its arguments; other settings as they are."""
+    found = dict(settings)
+    builder = _builder(settings)
+    if builder is not None:
+        found = checked(builder, settings, where)
+    return {
+        key: _as_meant(value, f"{where}.{key}") if isinstance(value, dict) and "_target_" in value else value
+        for key, value in found.items()
+    }
+
+
+def _builder(settings: Mapping[str, object]) -> Callable | None:
+    try:
+        return get_object(settings["_target_"]) if "_target_" in settings else None
+    except Exception:  # whatever somebody's module raises: who builds it will say so
+        return None
+
+
+def _write(node: DictConfig, before: dict, after: dict) -> None:
+    for key, value in after.items():
+        if isinstance(value, dict) and isinstance(before[key], dict):
+            _write(node[key], before[key], value)
+        elif repr(value) != repr(before[key]):  # what an interpolation gives stays one
+            node[key] = value
