@@ -3,6 +3,7 @@
 What a method, a metric, a network or a source takes besides stands in the signature of its builder (bench/ranges.py).
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypedDict
 
@@ -10,7 +11,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.ranges import Between, Colour, Form, Length, Seed, Share, checked, kinds, shown
 
 Images = Annotated[int, Between(1)]  # how many
@@ -76,9 +77,13 @@ class Experiment(TypedDict):
     rendering: Literal["overlay", "grey"]
 
 
+class Built(TypedDict):
+    """No key but its builder's."""
+
+
 GROUPS = {
     "run": Run, "data": Data, "model": Model, "compute": Compute, "report": Report, "paths": Paths,
-    "experiment": Experiment, "method": TypedDict("Method", {}),
+    "experiment": Experiment, "method": Built,
 }  # fmt: skip
 
 
@@ -91,7 +96,7 @@ def settle(cfg: DictConfig) -> None:
         if cfg.get(group) is not None or group != "experiment":
             _settle(cfg, group, table)
     for name in cfg.get("metric") or ():
-        _settle(cfg.metric, name, GROUPS["method"], "metric.")
+        _settle(cfg.metric, name, Built, "metric.")
 
 
 def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> None:
@@ -110,13 +115,26 @@ def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> N
 def _as_meant(settings: Mapping[str, object], where: str) -> dict[str, object]:
     """The settings of a `_target_`, and of those among its arguments; other settings as they are."""
     found = dict(settings)
-    builder = _builder(settings)
-    if builder is not None:
+    if builder := _builder(settings):
+        _all_known(builder, settings, where)
         found = checked(builder, settings, where)
     return {
         key: _as_meant(value, f"{where}.{key}") if isinstance(value, dict) and "_target_" in value else value
         for key, value in found.items()
     }
+
+
+def _all_known(builder: Callable, settings: Mapping[str, object], where: str) -> None:
+    """UserError: a key that the builder does not take."""
+    try:
+        takes = inspect.signature(builder).parameters
+    except (TypeError, ValueError):  # written in C
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
+        return
+    for key in settings:
+        if key not in takes and not key.startswith("_") and (where != "data" or key not in kinds(Data)):
+            raise UserError(f"{where}.{key}: {settings['_target_']} takes no such key.{did_you_mean(key, takes)}")
 
 
 def _builder(settings: Mapping[str, object]) -> Callable | None:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from PIL import Image, ImageOps
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import ImageError, Sample, duplicates
+from bench.ranges import Between
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}  # in upper case too
 UNREADABLE = (  # what Pillow raises, depending on the format and on where the file is broken
@@ -75,7 +77,7 @@ def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
     return ImageFiles(paths, labels, preprocessing, upright=True, collection=str(base.resolve()))
 
 
-def photos(labels: dict[str, int | None], preprocessing: Preprocessing) -> ImageFiles:
+def photos(labels: dict[str, Annotated[int, Between(0)] | None], preprocessing: Preprocessing) -> ImageFiles:
     """Photographs inside scikit-image's wheel. labels: photograph to ImageNet class, null where none is certain."""
     package = find_spec("skimage")
     if package is None:

@@ -87,7 +87,7 @@ def measure(job: Job, batch: MapBatch, metric: str) -> dict[str, np.ndarray]:
     try:
         return {name: values.double().cpu().numpy() for name, values in job.metrics[metric](batch).items()}
     except Unfit as error:
-        raise UserError(f"metric={metric}: {error}") from error
+        raise UserError(error.of(metric)) from error
 
 
 def look(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
