@@ -9,7 +9,7 @@ anything, and so does a parameter without one.
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isclass
 from types import NoneType, UnionType
@@ -92,11 +92,17 @@ def checked(described: Callable, settings: Mapping[str, object], where: str) -> 
     for key, value in settings.items():
         if key not in known or value == MISSING:
             continue
-        try:
-            found[key] = meant(value, known[key])
-        except Refused:
-            raise UserError(f"{where}.{key}={shown(value)}: expected {told(known[key])}.") from None
+        found[key] = _checked(f"{where}.{key}", value, known[key])
     return found
+
+
+def _checked(name: str, value: object, kind: Kind) -> object:
+    if get_origin(kind) is dict and isinstance(value, Mapping):
+        return {key: _checked(f"{name}.{key}", item, get_args(kind)[1]) for key, item in value.items()}
+    try:
+        return meant(value, kind)
+    except Refused:
+        raise UserError(f"{name}={shown(value)}: expected {told(kind)}.") from None
 
 
 def kinds(described: Callable) -> dict[str, Kind]:
@@ -130,8 +136,6 @@ def meant(value: object, kind: Kind) -> object:
         return _one_of(parts, value)
     if origin is list and isinstance(value, list | tuple):
         return [meant(item, *parts) for item in value]
-    if origin is dict and isinstance(value, Mapping):
-        return {meant(key, parts[0]): meant(item, parts[1]) for key, item in value.items()}
     if origin is None and kind in READERS:
         return READERS[kind](value)
     if origin in (list, dict) or (origin is Callable and not callable(value)):
@@ -148,10 +152,10 @@ def told(kind: Kind) -> str:
             return f"a list {' '.join(limits)}, each {told(*get_args(parts[0]))}"
         return limits[0] if isinstance(parts[1], Form) else " ".join([told(parts[0]), *limits])
     if origin in (Union, UnionType):
-        return " or ".join(told(part) for part in parts)
+        words = [word for part in parts for word in (get_args(part) if get_origin(part) is Literal else [told(part)])]
+        return _either(words)
     if origin is Literal:
-        *words, last = (str(word) for word in parts)
-        return f"{', '.join(words)} or {last}" if words else last
+        return _either(parts)
     if origin is list:
         return f"a list, each {told(*parts)}"
     if origin is dict:
@@ -161,6 +165,12 @@ def told(kind: Kind) -> str:
     return {bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "null"}.get(
         kind, getattr(kind, "__name__", str(kind))
     )
+
+
+def _either(words: Sequence[object]) -> str:
+    *rest, last = map(str, words)
+    comma = "," if any("," in word for word in rest) else ""  # what is itself a list of words
+    return f"{', '.join(rest)}{comma} or {last}" if rest else last
 
 
 def shown(value: object) -> str:

@@ -4,18 +4,25 @@ What a method, a metric, a network or a source takes besides stands in the signa
 """
 
 import inspect
+import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypedDict
 
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import UserError, did_you_mean
-from bench.ranges import Between, Colour, Form, Length, Seed, Share, checked, kinds, shown
+from bench.ranges import MISSING, Between, Colour, Form, Length, Seed, Share, checked, kinds, shown
 
 Images = Annotated[int, Between(1)]  # how many
 Pixels = Annotated[int, Between(8, 8192)]  # of a side
+
+
+class Built(TypedDict):
+    """What Hydra needs to know of anything that is built."""
+
+    _target_: str
+    _partial_: bool
 
 
 class Run(TypedDict):
@@ -77,10 +84,6 @@ class Experiment(TypedDict):
     rendering: Literal["overlay", "grey"]
 
 
-class Built(TypedDict):
-    """No key but its builder's."""
-
-
 GROUPS = {
     "run": Run, "data": Data, "model": Model, "compute": Compute, "report": Report, "paths": Paths,
     "experiment": Experiment, "method": Built,
@@ -90,7 +93,7 @@ GROUPS = {
 def settle(cfg: DictConfig) -> None:
     """Check every key of a configuration and put values as they are meant in place. UserError: the first that does not fit.
 
-    What must still be given (???) stays, and what cannot be imported: who builds it says so.
+    What must still be given (???) stays: who builds it says so.
     """
     for group, table in GROUPS.items():
         if cfg.get(group) is not None or group != "experiment":
@@ -102,22 +105,21 @@ def settle(cfg: DictConfig) -> None:
 def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> None:
     where = prefix + group
     try:
-        before = OmegaConf.to_container(cfg, resolve=False)[group]
-        if isinstance(before, dict):
-            before = OmegaConf.to_container(cfg[group], resolve=True)
+        node = cfg.get(group)
+        before = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
     if not isinstance(before, dict):
         raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
-    _write(cfg[group], before, _as_meant(checked(table, before, where), where))
+    _write(node, before, _as_meant(checked(table, before, where), where))
 
 
 def _as_meant(settings: Mapping[str, object], where: str) -> dict[str, object]:
     """The settings of a `_target_`, and of those among its arguments; other settings as they are."""
-    found = dict(settings)
-    if builder := _builder(settings):
-        _all_known(builder, settings, where)
-        found = checked(builder, settings, where)
+    found = checked(Built, settings, where)
+    if builder := _builder(found, where):
+        _all_known(builder, found, where)
+        found = checked(builder, found, where)
     return {
         key: _as_meant(value, f"{where}.{key}") if isinstance(value, dict) and "_target_" in value else value
         for key, value in found.items()
@@ -137,11 +139,21 @@ def _all_known(builder: Callable, settings: Mapping[str, object], where: str) ->
             raise UserError(f"{where}.{key}: {settings['_target_']} takes no such key.{did_you_mean(key, takes)}")
 
 
-def _builder(settings: Mapping[str, object]) -> Callable | None:
-    try:
-        return get_object(settings["_target_"]) if "_target_" in settings else None
-    except Exception:  # whatever somebody's module raises: who builds it will say so
+def _builder(settings: Mapping[str, object], where: str) -> Callable | None:
+    """What the `_target_` names, if there is one."""
+    target = settings.get("_target_", MISSING)
+    if target == MISSING:
         return None
+    try:
+        builder = pkgutil.resolve_name(target)
+    except Exception as error:  # whatever somebody's module raises
+        why = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{where}._target_={shown(target)}: cannot be imported ({type(error).__name__}: {why})."
+        ) from error
+    if not callable(builder):
+        raise UserError(f"{where}._target_={shown(target)}: expected a function or a class.")
+    return builder
 
 
 def _write(node: DictConfig, before: dict, after: dict) -> None:

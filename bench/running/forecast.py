@@ -1,6 +1,7 @@
 """What a run will cost, said before it starts: passes from a dry run, seconds from two passes of the network."""
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from bench.text import plural
 from metrics.batch import MapBatch, Unfit
 
 CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
-MOST_PASSES = 100_000  # forward, of an image: more than that is a slip, or a loop without an end
+MOST_PASSES = 50_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
 SHOWN = 2  # images that a CPU is timed by
 
 
@@ -64,6 +65,7 @@ def count(method: Callable, metrics: dict[str, Callable], images: Preprocessing,
     with listening() as notes:
         maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
     counted = stub.forward_passes, stub.backward_passes
+    stub.most = math.inf  # a metric ends: its passes are the image's values at most
     forward = int(notes.get("forward_passes", counted)[0])
     backward = int(notes.get("backward_passes", counted[1:])[0])
     if metrics:
@@ -152,12 +154,15 @@ class Stub(Network):
             confusion=None,
             weights_file=None,
         )
+        self.most = MOST_PASSES
         self.evidence = 50 * torch.eye(classes)[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.forward_passes += len(x)
-        if self.forward_passes > MOST_PASSES:
-            raise UserError(f"These settings ask for more than {MOST_PASSES:,} forward passes an image; lower them.")
+        if self.forward_passes > self.most:
+            raise UserError(
+                f"The method's settings ask for more than {self.most:,} forward passes an image; lower them."
+            )
         logits = self.evidence + self.net(x).mean(dim=(1, 2, 3))[:, None]
         if logits.requires_grad:
             logits.register_hook(self._count_backward)
