@@ -8,7 +8,7 @@ from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bench.config import CONF, Config, as_typed, chosen
+from bench.config import CONF, configured, launch
 from bench.errors import UserError
 from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
@@ -24,8 +24,8 @@ from bench.text import plural
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
-    config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
+        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
         failed = carry_out(open_job(of_cell(config)))
         if failed:
             raise UserError(f"{failures(failed)} The next run tries again.")
@@ -61,8 +61,4 @@ def carry_out(job: Job) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.argv[1:] = as_typed(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    main()
+    launch(main)

@@ -28,7 +28,7 @@ from scipy.stats import rankdata
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.config import Config, as_typed, chosen
+from bench.config import configured, launch
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.networks.network import Network
@@ -45,9 +45,9 @@ IMAGES = 16  # unless data.limit says otherwise
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
-    cfg.data.limit = cfg.data.limit or IMAGES
-    config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
+        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
+        cfg.data.limit = IMAGES if cfg.data.limit is None else cfg.data.limit
         job = open_job(config)
         table = pd.DataFrame(compare(job))
         file = save(table, job)
@@ -135,8 +135,4 @@ def save(table: pd.DataFrame, job: Job) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        sys.argv[1:] = as_typed(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    main()
+    launch(main)

@@ -8,9 +8,10 @@ import pytest
 from bench.config import ROOT
 
 GROUND = {"bench", "bench.types", "bench.rng", "bench.errors", "bench.config", "bench.text", "bench.notes"}
+GROUND |= {"bench.ranges", "bench.settings"}
 WINGS = {  # folder or module: what of ours it may import beside the ground and itself
-    "methods": {"bench.types", "bench.rng", "bench.errors", "bench.notes"},
-    "metrics": {"bench.types", "bench.rng", "bench.errors"},
+    "methods": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.notes"},
+    "metrics": {"bench.types", "bench.rng", "bench.errors", "bench.ranges"},
     "bench.images": GROUND,
     "bench.networks": GROUND | {"bench.images.preprocessing"},
     "bench.store": GROUND | {"metrics.quantities"},

@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from bench.config import Config, chosen, flag, load
+from bench.config import Config, configured, load
 from bench.errors import UserError
 from bench.experiments.plan import Cell, cells, images
 from bench.images.preprocessing import Preprocessing
@@ -31,7 +31,9 @@ def of_cell(config: Config) -> Config:
         if (key := override.split("=")[0].lstrip("+")) in CHOSEN:
             name, value = CHOSEN[key], override.partition("=")[2].strip("[]")
             raise UserError(f"An experiment chooses its {name} itself: instead of {key}=, experiment.{name}=[{value}].")
-    return composed(config, cells(plan)[plan.cell])
+    if plan.cell >= (n := len(numbered := cells(plan))):
+        raise UserError(f"experiment.cell={plan.cell}: {plan.name} has the cells 0 to {n - 1}.")
+    return composed(config, numbered[plan.cell])
 
 
 def composed(config: Config, cell: Cell) -> Config:
@@ -50,7 +52,7 @@ class Announcement(Callback):
         print(f"{config.experiment.title}.", file=sys.stderr)
         try:
             task = list(config.hydra.overrides.task)
-            print(_cost(Config(config, chosen(config, config.hydra.runtime.choices), task)), file=sys.stderr)
+            print(_cost(configured(config, config.hydra.runtime.choices, task)), file=sys.stderr)
         except UserError:
             return  # the first cell will say what is wrong
         except Exception as error:  # a forecast is no reason not to run
@@ -85,7 +87,7 @@ def _left(configs: list[Config], ids: list[str], collection: str | None) -> list
     done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
     left = []
     for config in configs:
-        there, kept = set(ids) if config.cfg.get("metric") else set(), flag(config.cfg.run, "save_attributions")
+        there, kept = set(ids) if config.cfg.get("metric") else set(), config.cfg.run.save_attributions
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}
             wanted = records.asked(names, config.cfg)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import torch
 
@@ -16,6 +17,7 @@ from bench.images.listing import by_id, directory, id_of, natural, pictures_unde
 from bench.images.pictures import SUFFIXES, prepared
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import ImageError, Sample
+from bench.ranges import Between
 
 IMAGENET = 1000  # classes
 
@@ -86,7 +88,7 @@ def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
     return ImageFiles(paths, labels, preprocessing, upright=True, collection=str(base.resolve()))
 
 
-def photos(labels: dict[str, int | None], preprocessing: Preprocessing) -> ImageFiles:
+def photos(labels: dict[str, Annotated[int, Between(0)] | None], preprocessing: Preprocessing) -> ImageFiles:
     """Photographs inside scikit-image's wheel. labels: photograph to ImageNet class, null where none is certain."""
     package = find_spec("skimage")
     if package is None:

@@ -7,6 +7,7 @@ any angle and of varying size. Sizes are fractions of the image, so every resolu
 
 import hashlib
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Sample
+from bench.ranges import Between, Seed
 from bench.rng import Rng
 
 VERSION = 1  # of the drawings: raise it when a change of code changes a pixel
@@ -24,10 +26,7 @@ CLASSES = ("disk", "ring", "square", "triangle", "plus", "star", "crescent", "he
 class Synthetic:
     """Image i is a function of (seed, i, size), its class i modulo 10, so that any first n are balanced."""
 
-    def __init__(self, n: int, seed: int, preprocessing: Preprocessing):
-        for key, value, least in (("n", n, 1), ("seed", seed, None)):
-            if not isinstance(value, int) or isinstance(value, bool) or (least and value < least):
-                raise UserError(f"data.{key}={value}: expected a whole number{f' from {least}' if least else ''}")
+    def __init__(self, n: Annotated[int, Between(1, 1_000_000)], seed: Seed, preprocessing: Preprocessing):
         if preprocessing.size < 32:
             raise UserError(f"data=synthetic draws images of 32 pixels and more; the model takes {preprocessing.size}")
         self.ids = [f"synthetic-{i:05d}" for i in range(n)]

@@ -11,7 +11,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import Config, flag
+from bench.config import Config
 from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
 from bench.networks.network import Network
@@ -132,13 +132,9 @@ def open_job(config: Config) -> Job:
     weights = network.digest()
     settings, network = compute.prepare(cfg.compute, network)
     source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
-    if not isinstance(cfg.run.seed, int):
-        raise UserError(f"run.seed={cfg.run.seed}: expected a whole number.")
-    if cfg.run.target not in ("prediction", "label"):
-        raise UserError(f"run.target={cfg.run.target}: expected prediction or label.")
     if cfg.run.target == "label":
         check_labels(source, ids)
-    save, metrics = flag(cfg.run, "save_attributions"), cfg.get("metric") or {}
+    save, metrics = cfg.run.save_attributions, cfg.get("metric") or {}
     if not metrics and not save:
         raise UserError(
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."

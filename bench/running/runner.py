@@ -108,7 +108,7 @@ def score(job: Job, batch: MapBatch, metric: str) -> dict[str, np.ndarray]:
     try:
         return {name: values.double().cpu().numpy() for name, values in job.metrics[metric](batch).items()}
     except Unfit as error:
-        raise UserError(f"metric={metric}: {error}") from error
+        raise UserError(error.of(metric)) from error
 
 
 def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:

@@ -1,6 +1,5 @@
 """What is left to do: the difference between what was asked for and what is done."""
 
-from bench.config import flag
 from bench.running.job import Job
 from bench.store.rows import Made
 
@@ -10,7 +9,8 @@ SHA256 = 64  # digits of a picture's fingerprint
 
 def missing(job: Job) -> Work:
     """Of the images that were asked for those that are not done, or have changed since."""
-    done, check = {metric: job.rows(metric).done() for metric in job.metrics}, flag(job.config.cfg.run, "check_images")
+    done = {metric: job.rows(metric).done() for metric in job.metrics}
+    check = job.config.cfg.run.check_images
     lacking = {}
     for image in job.ids:
         made = {metric: rows.get(image) for metric, rows in done.items()}
