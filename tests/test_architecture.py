@@ -24,7 +24,7 @@ WINGS = {  # folder or module: what of ours it may import beside the ground and 
     "bench.report": GROUND
     | {"bench.store", "bench.papers", "bench.experiments.plan", "bench.figures", "metrics.quantities"},
 }
-ANYTHING = {"bench.studies", "bench.run", "bench.sanity"}  # what is started from the command line
+ANYTHING = {"bench.studies", "bench.claims", "bench.run", "bench.sanity"}  # what is started from the command line
 PHOTOGRAPHS = {"bench.images"}  # what shows images, and how a report learns which images lie at data.root
 ONLY = {  # libraries that a wing may import beside the standard library
     "methods": {"torch", "torchvision", "jaxtyping"},
@@ -63,7 +63,7 @@ def test_arrows_point_one_way(module):
     if within(module, ANYTHING):
         return
     allowed = WINGS[wing] | {wing} if wing else GROUND
-    if module.startswith("bench.report.exhibits") or module == "bench.report.collection":
+    if module.startswith("bench.report.exhibits") or module == "bench.report.__main__":
         allowed |= PHOTOGRAPHS
     for name in imports(MODULES[module]):
         top = name.split(".")[0]

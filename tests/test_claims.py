@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.claims import __main__ as claims
+from bench.claims import evidence, predicates
+from bench.claims.predicates import CANNOT_TELL, FAILS, HOLDS
 from bench.errors import UserError
-from bench.papers import claims, evidence, predicates, printed
-from bench.papers.predicates import CANNOT_TELL, FAILS, HOLDS
+from bench.papers import printed
 
 random = np.random.default_rng()
 

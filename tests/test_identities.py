@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from bench.papers import claims, identities
-from bench.papers.identities import STUDIES
-from bench.papers.predicates import FAILS, HOLDS
+from bench.claims import __main__ as claims
+from bench.claims import identities
+from bench.claims.identities import STUDIES
+from bench.claims.predicates import FAILS, HOLDS
 
 
 @pytest.mark.parametrize(

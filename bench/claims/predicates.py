@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.claims.evidence import Column, Evidence, Printed, sign
 from bench.errors import UserError
 from bench.papers import printed
-from bench.papers.evidence import Column, Evidence, Printed, sign
 from bench.report import equivalence
 
 HOLDS, FAILS, CANNOT_TELL = "holds", "does not hold", "cannot tell"

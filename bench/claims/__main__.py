@@ -1,13 +1,13 @@
-"""python -m bench.papers.claims: what the three papers claim, and whether it is so.
+"""python -m bench.claims: what the three papers claim, and whether it is so.
 
-    python -m bench.papers.claims                   printed numbers among themselves, and small studies
-    python -m bench.papers.claims FILE.parquet      measured rows too: see bench/papers/evidence.py, Measured
-    python -m bench.papers.claims --csv             as CSV
+    python -m bench.claims                   printed numbers among themselves, and small studies
+    python -m bench.claims FILE.parquet      measured rows too: see bench/claims/evidence.py, Measured
+    python -m bench.claims --csv             as CSV
 
 The claims stand in results/published/claims.csv, one a line: id, paper, place, claim, kind, predicate. kind says what a
 claim is about: `published`, the paper's own numbers; `rows`, measured ones; `study`, the formulas, on a small network.
-A predicate is written name(argument; argument), its name one of bench/papers/predicates.py or, of a study, of
-bench/papers/identities.py.
+A predicate is written name(argument; argument), its name one of bench/claims/predicates.py or, of a study, of
+bench/claims/identities.py.
 """
 
 import inspect
@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.claims import evidence
+from bench.claims.identities import STUDIES
+from bench.claims.predicates import CANNOT_TELL, PREDICATES, Finding
 from bench.errors import UserError, did_you_mean
-from bench.papers import evidence
-from bench.papers.identities import STUDIES
-from bench.papers.predicates import CANNOT_TELL, PREDICATES, Finding
 
 CLAIMS = Path(__file__).parents[2] / "results" / "published" / "claims.csv"
 KINDS = ("published", "rows", "study")

@@ -13,10 +13,10 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
+from bench.claims.predicates import CANNOT_TELL, FAILS, HOLDS, Finding
 from bench.config import load
 from bench.notes import listening
 from bench.papers import printed
-from bench.papers.predicates import CANNOT_TELL, FAILS, HOLDS, Finding
 from bench.report.intervals import interval
 from bench.rng import Rng
 from bench.running.job import build
