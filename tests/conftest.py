@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.models import VisionTransformer
 from torch import nn
 
 from bench.images.preprocessing import Preprocessing
@@ -9,6 +10,15 @@ from bench.networks.network import Network
 from bench.rng import Rng
 
 SIZE, CLASSES, IDS = 16, 6, ["cat", "dog", "fox", "owl"]
+SETTINGS = {  # what a method must be given, and what makes a dear one cheap
+    "captum": ["method.name=IntegratedGradients", "+method.arguments.n_steps=5"],
+    "kernel_shap": ["method.patch=4", "method.arguments.n_samples=30"],
+    "lime": ["method.patch=4", "method.arguments.n_samples=30"],
+    "occlusion": ["method.arguments.sliding_window_shapes=[3,4,4]", "method.arguments.strides=[3,4,4]"],
+    "feature_ablation": ["method.patch=4"],
+    "shapley_sampling": ["method.patch=4"],
+}
+NETWORK = {"rollout": "Vit", "generic_attention": "Vit"}  # the class of the network of a method that Cnn does not suit
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,6 +43,17 @@ class Cnn(nn.Module):
         return self.head(x.flatten(1))
 
 
+class Vit(VisionTransformer):
+    """timm's vision transformer, small: a class token and patches of 4 × 4 pixels, in three blocks of two heads."""
+
+    def __init__(self):
+        super().__init__(
+            img_size=SIZE, patch_size=4, embed_dim=12, depth=3, num_heads=2, num_classes=CLASSES, dynamic_img_size=True
+        )
+        for parameter in self.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)  # attention that knows what it looks at
+
+
 def network(net: nn.Module, size: int = SIZE, feature_layer: str | None = "features") -> Network:
     """As bench.networks.network wraps it."""
     return Network(
@@ -55,6 +76,13 @@ def cnn() -> Network:
     for parameter in net.parameters():
         parameter.data *= 2
     return network(net).double()
+
+
+def vit() -> Network:
+    """float64, 16 × 16 pixels to 6 classes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return network(Vit(), feature_layer=None).double()
 
 
 @pytest.fixture

@@ -9,7 +9,10 @@ from bench.config import ROOT
 
 STDLIB = set(sys.stdlib_module_names) - {"random"}
 ALLOWED = {"torch", "torchvision", "jaxtyping", "bench.types", "bench.rng", "bench.notes", "bench.errors"} | STDLIB
-EXCEPTIONS = {"precomputed.py": {"numpy"}}  # reads .npy files
+EXCEPTIONS = {
+    "precomputed.py": {"numpy"},  # reads .npy files
+    "library.py": {"numpy", "random"},  # sets global generators, and puts them back
+}
 
 
 def imports(path):

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from conftest import IDS, SIZE
+from conftest import IDS, NETWORK, SETTINGS, SIZE, vit
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -28,7 +28,7 @@ class Source:
 
 @pytest.fixture(params=METHODS)
 def method(request, tmp_path):
-    cfg = load([f"method={request.param}"]).cfg.method
+    cfg = load([f"method={request.param}", *SETTINGS.get(request.param, [])]).cfg.method
     if OmegaConf.is_missing(cfg, "root"):  # a method that reads maps
         cfg.root = str(tmp_path)
         for image in IDS:
@@ -36,6 +36,12 @@ def method(request, tmp_path):
     made = instantiate(cfg, _convert_="all")
     bind(made, Source(), seed=0)
     return made
+
+
+@pytest.fixture
+def cnn(request, cnn):
+    """The tests' network, or a transformer of its size for a method that needs one."""
+    return vit() if NETWORK.get(request.node.callspec.params["method"]) == "Vit" else cnn
 
 
 def explain(method, cnn, x, target, index):
