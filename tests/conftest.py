@@ -19,7 +19,11 @@ SETTINGS = {  # what a method must be given, and what makes a dear one cheap
     "feature_ablation": ["method.patch=4"],
     "shapley_sampling": ["method.patch=4"],
 }
-NETWORK = {"rollout": "Vit", "generic_attention": "Vit"}  # the class of the network of a method that Cnn does not suit
+NETWORK = {  # the class of the network of a method that Cnn does not suit
+    "rollout": "Vit",
+    "generic_attention": "Vit",
+    **dict.fromkeys(["lrp_epsilon_plus_flat", "lrp_epsilon_alpha2_beta1_flat", "lrp_epsilon_gamma_box"], "Plain"),
+}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -42,6 +46,17 @@ class Cnn(nn.Module):
         x = self.pool(self.relu1(self.conv1(x)))
         x = nn.functional.adaptive_avg_pool2d(self.features(x), 4)
         return self.head(x.flatten(1))
+
+
+class Plain(Cnn):
+    """Cnn, of modules alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.flat = nn.AdaptiveAvgPool2d(4), nn.Flatten()
+
+    def forward(self, x):
+        return self.head(self.flat(self.mean(self.features(self.pool(self.relu1(self.conv1(x)))))))
 
 
 class Vit(VisionTransformer):
@@ -79,11 +94,11 @@ def cnn() -> Network:
     return network(net).double()
 
 
-def vit() -> Network:
-    """float64, 16 × 16 pixels to 6 classes."""
+def small(kind: type[nn.Module], feature_layer: str | None = None) -> Network:
+    """A network of this class, float64, 16 × 16 pixels to 6 classes."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return network(Vit(), feature_layer=None).double()
+        return network(kind(), feature_layer=feature_layer).double()
 
 
 @pytest.fixture

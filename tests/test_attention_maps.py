@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torchvision
-from conftest import CLASSES, SIZE, network, vit
+from conftest import CLASSES, SIZE, Vit, network, small
 from timm.models import VisionTransformer
 from torch import nn
 from torch.nn.functional import interpolate
@@ -141,7 +141,7 @@ def test_agrees_with_the_attention_that_hugging_face_gives_out(kind, fused, x, r
 
 
 def test_what_is_worked_out_in_place_of_fused_attention_is_a_distribution(x):
-    net = vit()
+    net = small(Vit)
     attentions, _ = attention(net, x, net(x).argmax(1))
     assert [a.shape for a in attentions] == [(4, 2, 17, 17)] * 3
     for a in attentions:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import SETTINGS, network, vit
+from conftest import SETTINGS, Vit, network, small
 from hydra.utils import instantiate
 from jobs import complete, rows_of, small_job
 from torch import nn
@@ -109,7 +109,7 @@ def test_eigen_cam_is_the_projection_on_numpys_first_singular_vector(centre, cnn
 
 @pytest.mark.parametrize("name", ["gradcam_pp", "layercam", "scorecam", "ablationcam", "eigencam"])
 def test_tokens_of_a_transformer_are_laid_out(name, x, rng):
-    net = vit()
+    net = small(Vit)
     made = configured(name, "method.layer=blocks.2.norm1")(net, x, net(x).argmax(1), rng)
     assert made.shape == x.shape and made.isfinite().all()
     tokens = []

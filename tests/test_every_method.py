@@ -2,10 +2,11 @@
 
 import inspect
 
+import conftest
 import numpy as np
 import pytest
 import torch
-from conftest import IDS, NETWORK, SETTINGS, SIZE, vit
+from conftest import IDS, NETWORK, SETTINGS, SIZE
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -40,8 +41,9 @@ def method(request, tmp_path):
 
 @pytest.fixture
 def cnn(request, cnn):
-    """The tests' network, or a transformer of its size for a method that needs one."""
-    return vit() if NETWORK.get(request.node.callspec.params["method"]) == "Vit" else cnn
+    """The tests' network, or another one of its size for a method that it does not suit."""
+    other = NETWORK.get(request.node.callspec.params["method"])
+    return conftest.small(getattr(conftest, other)) if other else cnn
 
 
 def explain(method, cnn, x, target, index):
