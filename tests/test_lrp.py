@@ -138,8 +138,8 @@ class Twice(nn.Module):
     ("build", "why"),
     [
         (Cnn, "adaptive_avg_pool2d as a function"),
-        (lambda: timm.create_model("resnet18", num_classes=6), "iadd as a function|is a |followed"),
-        (lambda: timm.create_model("tf_efficientnet_lite0", num_classes=6), "is a |followed"),
+        (lambda: timm.create_model("resnet18", num_classes=6), "calls i?add as a function"),
+        (lambda: timm.create_model("tf_efficientnet_lite0", num_classes=6), "cannot be followed"),
         (Vit, "followed|is a |as a function|by itself"),
         (lambda: of_modules(nn.Conv2d(3, 4, 3), nn.GELU()), "1 is a GELU"),
         (lambda: of_modules(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)), "0 is a batch norm that follows no convolution"),
