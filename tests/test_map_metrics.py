@@ -168,7 +168,7 @@ def test_one_size_agrees_with_quantus_on_the_same_subsets(cnn, x, target, maps, 
         device="cpu",
     )
     ours = subset_correlation(batch_of(cnn.double(), x, target, maps), shares=[0.1], draws=draws, baseline="black")
-    assert ours["score"].tolist() == pytest.approx(theirs, abs=1e-4)
+    assert ours["score"].tolist() == pytest.approx(theirs, abs=2e-3)  # single precision there
 
 
 def test_sizes_are_averaged(cnn, x, target, maps):
