@@ -110,6 +110,19 @@ def test_agrees_with_a_slow_rewrite_on_torchvision(kind, x, rng):
     torch.testing.assert_close(explain(kind, net, x, target, rng), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("token", [True, False])
+def test_a_head_of_zeros_is_taken_to_read_what_it_would(token, x, rng):
+    torch.manual_seed(0)
+    made = dict(img_size=SIZE, patch_size=4, embed_dim=12, depth=2, num_heads=2, num_classes=CLASSES)
+    net = scaled(VisionTransformer(**made, global_pool="token" if token else "avg", class_token=token))
+    target = torch.zeros(4, dtype=torch.long)
+    whole = attention_rollout(net, x, target, rng, residual=0.5)
+    for parameter in net.net.head.parameters():
+        parameter.data.zero_()
+    assert torch.equal(attention_rollout(net, x, target, rng, residual=0.5), whole)
+    assert generic_attention(net, x, target, rng).std() < (1e-12 if token else 1)
+
+
 class Answers(nn.Module):
     """A Hugging Face classifier as a module from images to logits."""
 

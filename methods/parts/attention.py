@@ -102,8 +102,10 @@ def followed(model: nn.Module, x: Images, target: Targets, flow: Flow) -> Images
     for i in range(len(x)):
         attentions, gradients = attention(model, x[i : i + 1], target[i : i + 1])
         read = gradients[-1].abs().sum(dim=(0, 1, 3)) > 0  # [N]
+        side = int(len(read) ** 0.5)
+        if not read.any():  # a head of zeros, as torchvision's before training: the token that it would read
+            read[: 1 if len(read) > side * side else None] = True
         tokens = flow(attentions, gradients)[:, read].mean(dim=1)
-        side = int(tokens.shape[1] ** 0.5)
         patches = tokens[:, -side * side :].view(1, 1, side, side)  # other tokens stand first
         maps.append(interpolate(patches, size=x.shape[2:], mode="bilinear", align_corners=False))
     return torch.cat(maps).expand_as(x).contiguous()
