@@ -79,7 +79,9 @@ def test_agrees_with_a_slow_rewrite_of_the_rules(name, kind, x, rng):
     model = small(Plain)
     target = model(x).argmax(1)
     theirs = torch.cat([slow_relevance(model, x[i : i + 1], target[i], kind) for i in range(4)])
-    torch.testing.assert_close(configured(name)(model, x, target, rng), theirs, rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(
+        configured(name, "method.bias=none")(model, x, target, rng), theirs, rtol=1e-7, atol=1e-9
+    )
 
 
 class Resnet(torchvision.models.ResNet):
@@ -101,7 +103,7 @@ def test_relevance_of_a_residual_network_adds_up_to_the_logit(name, rng):
     x = Rng(3, "larger", IDS).uniform(3, 32, 32).double()
     output, target = model(x).max(1)
     with listening() as notes:
-        made = configured(name)(model, x, target, rng)
+        made = configured(name, "method.bias=none")(model, x, target, rng)
     torch.testing.assert_close(made.sum(dim=(1, 2, 3)), output, rtol=0.02, atol=0)
     # a merged batch norm still divides by sqrt(1 + 1e-5): zennit's logit is not the network's to the last digit
     torch.testing.assert_close(notes["completeness_gap"], made.sum(dim=(1, 2, 3)) - output, atol=0.001, rtol=0)

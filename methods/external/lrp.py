@@ -9,7 +9,8 @@ The relevance of the target's logit z_t is shared out from layer to layer down t
 merged into the layers before them, and put back. A layer without a rule would get a plain gradient without a word, so the
 network is looked through before: modules that have a rule, and torchvision's residual blocks, whose sums zennit knows.
 Departure (`bias: none`): biases take no relevance, so that sum(A) = z_t; with their share (`bias: share`, as in zennit's own
-composites) a trained network keeps a third of it. A map that does not add up within `tolerance` is a failed row.
+composites, and for EpsilonGammaBox, which is unsteady without) a trained network may keep a third of it, and the row's
+completeness_gap shows it. With `none` a map that does not add up within `tolerance` is a failed row.
 Agrees with: a slow rewrite of the rules. Cost: 1 forward and 1 backward pass (of some three times the work).
 """
 
