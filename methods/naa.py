@@ -96,6 +96,7 @@ def outputs(module: nn.Module, cut: bool) -> Iterator[list[Tensor]]:
 
     handle = module.register_forward_hook(keep)
     try:
-        yield seen
+        with torch.compiler.set_stance("force_eager"):  # no hook acts in compiled code
+            yield seen
     finally:
         handle.remove()

@@ -22,7 +22,11 @@ from bench.studies import study
 IMAGES = 8  # unless data.limit says otherwise
 BATCHES = (1, 8)
 PRECISIONS = ("fp32", "fp64")
-ELSEWHERE = {"precomputed"}  # its maps are files: there is nothing to round
+ELSEWHERE = {
+    "precomputed",  # its maps are files: there is nothing to round
+    *("captum", "cam"),  # of other libraries, by a name that must be given
+    *("rollout", "generic_attention"),  # of transformers: one image at a time, at any batch size
+}
 
 
 def main(arguments: list[str]) -> int:

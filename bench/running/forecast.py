@@ -51,23 +51,37 @@ def forecast(job: Job, metrics: list[str]) -> Forecast:
     classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
     metrics = {name: job.metrics[name] for name in metrics}
     try:
-        forward, backward, scoring = count(job.method, metrics, job.network.preprocessing, classes)
+        forward, backward, scoring = count(job.method, metrics, job.network.preprocessing, classes, job.network)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
     seconds = (forward + scoring) * one_forward + backward * one_backward
     return Forecast(forward, backward, scoring, seconds)
 
 
-def count(method: Callable, metrics: dict[str, Callable], images: Preprocessing, classes: int) -> tuple[int, int, int]:
-    """Forward and backward passes of a method, at most, and passes that score its map, for one image."""
+def count(
+    method: Callable,
+    metrics: dict[str, Callable],
+    images: Preprocessing,
+    classes: int,
+    network: Network | None = None,
+) -> tuple[int, int, int]:
+    """Forward and backward passes of a method, at most, and passes that score its map, for one image.
+
+    network: for a method that states its passes (`passes(network, **hyperparameters)`), if there is one already.
+    """
     stub = Stub(images, classes)
     x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
-    with listening() as notes:
-        maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
-    counted = stub.forward_passes, stub.backward_passes
+    stated = getattr(getattr(method, "func", None), "passes", lambda *_, **__: None)
+    if of_method := stated(network, **getattr(method, "keywords", {})):  # by a method that needs a network's inside
+        (forward, backward), maps = of_method, torch.zeros_like(x)
+    else:
+        with listening() as notes:
+            maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
+        counted = stub.forward_passes, stub.backward_passes
+        forward = int(notes.get("forward_passes", counted)[0])
+        backward = int(notes.get("backward_passes", counted[1:])[0])
+    before_scoring = stub.forward_passes
     stub.most = math.inf  # a metric ends: its passes are the image's values at most
-    forward = int(notes.get("forward_passes", counted)[0])
-    backward = int(notes.get("backward_passes", counted[1:])[0])
     if metrics:
         batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
     for name, metric in metrics.items():
@@ -75,7 +89,7 @@ def count(method: Callable, metrics: dict[str, Callable], images: Preprocessing,
             metric(batch)
         except Unfit as error:
             raise UserError(error.of(name)) from error
-    return forward, backward, stub.forward_passes - counted[0]
+    return forward, backward, stub.forward_passes - before_scoring
 
 
 def total(configs: list[Config], source: Callable[[int], Source], left: list[int]) -> str:
