@@ -13,15 +13,14 @@ from pathlib import Path
 
 import torch
 import yaml
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 import bench
+from bench.build import build
 from bench.config import ROOT, Config, flag
 from bench.errors import UserError
 from bench.images.source import Source, open_source
-from bench.networks.network import Network
+from bench.networks.network import Network, open_network
 from bench.rng import Rng
 from bench.running import compute
 from bench.store import code
@@ -174,7 +173,7 @@ class Job:
 def open_job(config: Config) -> Job:
     """Build everything that `config` names, and say in one sentence what is wrong with it."""
     cfg = config.cfg
-    network = build(cfg.model, "model")
+    network = open_network(cfg.model)
     weights = network.digest()
     settings, network = compute.prepare(cfg.compute, network)
     source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
@@ -201,23 +200,6 @@ def open_job(config: Config) -> Job:
         results=Path(cfg.paths.results),
         save_attributions=save,
     )
-
-
-def build(cfg: DictConfig, where: str):
-    """Instantiate a `_target_`; a missing key or a value that does not fit is the user's to mend."""
-    for key in sorted(OmegaConf.missing_keys(cfg)):  # a partial function would miss it when it is called
-        raise UserError(f"{key} must be given: {key}=….")
-    try:
-        return instantiate(cfg, _convert_="all")
-    except InstantiationException as error:
-        cause = error.__cause__
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__
-        if isinstance(cause, UserError):
-            raise cause from None
-        if isinstance(error.__cause__, TypeError | ValueError | RuntimeError):
-            raise UserError(f"{where}: {error.__cause__}") from error
-        raise
 
 
 def bind(method: Callable, source: Source, seed: int) -> None:
