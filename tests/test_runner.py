@@ -65,9 +65,11 @@ def test_what_changes_a_number_changes_the_run_id_and_nothing_else_does(tmp_path
     same = ["data.limit=3", "run.shard=0/2", "compute.batch_size=4", "run.save_attributions=true", "compute.workers=1"]
     for override in same:
         assert small_job(tmp_path, *FAST, override).run_id("unified") == plain.run_id("unified"), override
-    other = ["run.seed=1", "run.target=label", "compute.precision=fp64", "model.resize=36", "metric.unified.step=192"]
+    other = ["run.seed=1", "compute.precision=fp64", "model.resize=36", "metric.unified.step=192"]
     for override in [*other, "model.mean=[0,0,0]", "method=sm", "data.seed=1"]:
         assert small_job(tmp_path, *FAST, override).run_id("unified") != plain.run_id("unified"), override
+    of_labels = small_job(tmp_path, *FAST, "run.target=label", "data.limit=6")  # the classes that the network has
+    assert of_labels.run_id("unified") != plain.run_id("unified")
     assert plain.attribution_id == small_job(tmp_path, *FAST, "metric.unified.step=192").attribution_id
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from bench.build import build
 from bench.config import Config
 from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
+from bench.networks.examine import examine
 from bench.networks.network import Network, open_network
 from bench.running import compute
 from bench.running.colour import confusion_colour
@@ -37,6 +39,7 @@ class Job:
     metrics: dict[str, Callable]
     results: Path
     save_attributions: bool
+    warnings: list[str] = field(default_factory=list)  # what is unusual about the network, for the record
     _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -60,6 +63,8 @@ class Job:
             "collection": self.source.collection,
         }
         found |= {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
+        if self.config.cfg.compute.allow_chance:
+            found["chance"] = "allowed"
         keywords = getattr(self.method, "keywords", {})
         if "layer" in keywords:  # which one it is where nobody names it
             found["method.layer"] = self.network.layer_name(keywords["layer"])
@@ -116,6 +121,7 @@ class Job:
             "preprocessing": vars(self.network.preprocessing),
             "weights": {"digest": self.weights, **_file(self.network.weights_file)},
             **({"confusion": self.colour} if metric and config["metric"].get("baseline") == "confusion" else {}),
+            **({"warnings": self.warnings} if self.warnings else {}),
             "data": {"images": len(self.source.ids), "collection": self.source.collection},
         }
         device = {
@@ -132,11 +138,18 @@ def open_job(config: Config) -> Job:
     """Build everything that `config` names, and say in one sentence what is wrong with it."""
     cfg = config.cfg
     network = open_network(cfg.model)
+    classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
     settings, network = compute.prepare(cfg.compute, network)
     source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
     if cfg.run.target == "label":
-        check_labels(source, ids)
+        check_labels(source, ids, classes)
+    if source.classes not in (None, classes):
+        warnings.append(
+            f"{network.name} has {classes} classes and the images {source.classes}: labels may mean other things"
+        )
+    for warning in warnings:
+        print(f"warning: {warning}.", file=sys.stderr)
     save, metrics = cfg.run.save_attributions, cfg.get("metric") or {}
     if not metrics and not save:
         raise UserError(
@@ -155,6 +168,7 @@ def open_job(config: Config) -> Job:
         metrics={name: build(metric, f"metric.{name}") for name, metric in metrics.items()},
         results=Path(cfg.paths.results),
         save_attributions=save,
+        warnings=warnings,
     )
 
 

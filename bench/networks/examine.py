@@ -1,0 +1,112 @@
+"""A network is examined when it is opened, before anything that costs: four passes of two images.
+
+What would make every number wrong without a word is refused in one sentence; what is merely unusual is a warning.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.networks.layers import probes
+from bench.networks.network import Network
+
+TOLERANCE = 1e-3  # of the largest logit: more than rounding
+
+
+def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str]]:
+    """The number of classes, and warnings. Changes nothing, counts no pass, draws from no stream that is anybody's.
+
+    allow_chance: a network whose answer depends on chance or on batch mates is only warned of.
+    """
+    x, warnings = probes(network.preprocessing.size, network.mean), []
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        logits = _logits(network, x)
+        again, alone = _logits(network, x), _logits(network, x[:1])
+    if logits.shape[1] < 2:
+        raise UserError(
+            f"{network.name} gives one logit; insertion and softmax need two: let forward return "
+            "torch.cat([torch.zeros_like(z), z], dim=1)."
+        )
+    unsteady = {
+        "gives another answer when the same image is shown again (dropout that eval() does not reach?)": again - logits,
+        "gives an image another answer alone than among others (batch statistics?)": alone - logits[:1],
+    }
+    for what, difference in unsteady.items():
+        if difference.abs().max() > TOLERANCE * logits.abs().max():
+            if not allow_chance:
+                raise UserError(
+                    f"{network.name} {what}: no score of it would mean anything. Mend its forward, or say "
+                    "compute.allow_chance=true."
+                )
+            warnings.append(f"{network.name} {what}")
+    _differentiable(network, x)
+    if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones(2, dtype=logits.dtype), atol=1e-3):
+        warnings.append(
+            f"the outputs of {network.name} add up to 1 as probabilities do; Heatproof takes them for logits and applies a "
+            "softmax of its own. If they are, let forward return what comes before."
+        )
+    return logits.shape[1], warnings
+
+
+def _logits(network: Network, x: Tensor) -> Tensor:
+    """What the network says of these images, [B, C]. UserError: it says something else."""
+    try:
+        output = network.net((x - network.mean) / network.std)
+    except Exception as error:  # whatever somebody's forward raises
+        first = next((module for module in network.net.modules() if isinstance(module, nn.Conv2d)), None)
+        if first is not None and first.in_channels != 3:
+            raise UserError(
+                f"{network.name} takes images of {first.in_channels} channels; Heatproof explains R, G and B. Wrap it in a "
+                "module that makes of three what it takes."
+            ) from error
+        why = " ".join(str(error).split())[:200]
+        size = network.preprocessing.size
+        raise UserError(
+            f"{network.name} fails on images of {size} × {size}: {why} ({type(error).__name__})."
+        ) from error
+    if not isinstance(output, Tensor):
+        raise UserError(
+            f"{network.name} returns {_described(output, len(x))}; logits were expected, a tensor [B, C]. Name a module of "
+            "yours as net._target_ whose forward returns that part alone."
+        )
+    if output.ndim != 2 or len(output) != len(x):
+        raise UserError(
+            f"{network.name} returns a tensor {list(output.shape)} of {len(x)} images; logits were expected, [B, C]. "
+            "Is there a classifier at its end?"
+        )
+    return output
+
+
+def _described(output: object, images: int) -> str:
+    """'a tuple whose part 0 looks like the logits'."""
+    if isinstance(output, Mapping):
+        parts, kind = {f"[{key!r}]": value for key, value in output.items()}, "mapping"
+    elif isinstance(output, tuple | list):
+        names = getattr(output, "_fields", None)
+        parts, kind = {f".{names[k]}" if names else f"[{k}]": value for k, value in enumerate(output)}, "tuple"
+    else:
+        parts, kind = (
+            {f".{key}": value for key, value in vars(output).items()} if hasattr(output, "__dict__") else {},
+            "",
+        )
+    article = f"a {type(output).__name__}" + (f" (a {kind})" if kind and kind != type(output).__name__ else "")
+    for name, value in parts.items():
+        if isinstance(value, Tensor) and value.ndim == 2 and len(value) == images:
+            return f"{article} whose part {name} {list(value.shape)} looks like the logits"
+    return article
+
+
+def _differentiable(network: Network, x: Tensor) -> None:
+    """UserError: logits vary with the image, and no gradient says so."""
+    x = x.clone().requires_grad_()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        logits = _logits(network, x)
+        gradient = torch.autograd.grad(logits[0, 0], x, allow_unused=True)[0] if logits.requires_grad else None
+    varies = bool(logits[0, 0] != logits[1, 0])
+    if varies and (gradient is None or not gradient.any()):
+        raise UserError(
+            f"No gradient of {network.name} reaches its input, and most methods follow it: its forward detaches, rounds, or "
+            "runs under no_grad."
+        )

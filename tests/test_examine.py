@@ -1,0 +1,96 @@
+"""What is found of a network before anything is computed."""
+
+from typing import NamedTuple
+
+import pytest
+import torch
+from conftest import Cnn, network
+from jobs import small_job
+from torch import nn
+from torch.nn import functional as F
+
+from bench.errors import UserError
+from bench.networks.examine import examine
+
+
+class Two(NamedTuple):
+    features: torch.Tensor
+    logits: torch.Tensor
+
+
+class Wrapped(Cnn):
+    """A network that answers in its own way."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        return self.answer(self, x, super().forward(x))
+
+
+class Grey(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x):
+        return self.body(x).mean((2, 3))
+
+
+def refused(net, **settings):
+    with pytest.raises(UserError) as error:
+        examine(network(net), **settings)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (lambda net, x, z: (z, x), "a tuple whose part [0] [2, 6] looks like the logits"),
+        (lambda net, x, z: {"logits": z}, "whose part ['logits'] [2, 6] looks like the logits"),
+        (lambda net, x, z: Two(x, z), "whose part .logits [2, 6] looks like the logits"),
+        (lambda net, x, z: "cat", "returns a str; logits were expected"),
+        (lambda net, x, z: z[:, :1], "gives one logit"),
+        (lambda net, x, z: net.features(net.conv1(x)), "Is there a classifier at its end?"),
+        (lambda net, x, z: z[0], "Is there a classifier at its end?"),
+        (lambda net, x, z: z.detach(), "No gradient of Wrapped reaches its input"),
+        (lambda net, x, z: z.detach() + 0 * x.sum(), "No gradient of Wrapped reaches its input"),
+        (lambda net, x, z: F.dropout(z, 0.5), "another answer when the same image is shown again"),
+        (lambda net, x, z: z - z.mean(dim=0), "another answer alone than among others"),
+        (lambda net, x, z: x.view(7), "fails on images of 16 × 16: shape '[7]' is invalid"),
+    ],
+)
+def test_what_would_make_every_number_wrong_is_refused(answer, complaint):
+    assert complaint in refused(Wrapped(answer))
+
+
+def test_other_channels_than_three_are_named():
+    assert "Grey takes images of 1 channels" in refused(Grey())
+
+
+def test_chance_may_be_allowed_and_is_another_run_then(tmp_path):
+    classes, (warning,) = examine(network(Wrapped(lambda net, x, z: z - z.mean(dim=0))), allow_chance=True)
+    assert classes == 6 and "alone than among others" in warning
+    plain, allowed = small_job(tmp_path, "method=sm"), small_job(tmp_path, "method=sm", "compute.allow_chance=true")
+    assert plain.run_id("unified") != allowed.run_id("unified")
+
+
+def test_outputs_that_look_like_probabilities_are_a_warning_that_the_record_keeps(tmp_path, monkeypatch, capsys):
+    _, (warning,) = examine(network(Wrapped(lambda net, x, z: z.softmax(dim=1))))
+    assert "add up to 1" in warning
+    monkeypatch.setattr(Cnn, "forward", lambda self, x, forward=Cnn.forward: forward(self, x).softmax(dim=1))
+    job = small_job(tmp_path, "method=sm")
+    assert "add up to 1" in capsys.readouterr().err
+    job.record("unified")
+    assert "add up to 1" in next((tmp_path / "runs").glob("*.yaml")).read_text()
+
+
+def test_a_head_of_zeros_is_no_error_and_nothing_is_changed():
+    net = network(Cnn())
+    state, passes = torch.random.get_rng_state(), (net.forward_passes, net.backward_passes)
+    assert examine(net) == (6, [])
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert (net.forward_passes, net.backward_passes) == passes
+    net.net.head.weight.data.zero_()
+    assert examine(net) == (6, [])
