@@ -99,6 +99,8 @@ def checked(described: Callable, settings: Mapping[str, object], where: str) -> 
 def _checked(name: str, value: object, kind: Kind) -> object:
     if get_origin(kind) is dict and isinstance(value, Mapping):
         return {key: _checked(f"{name}.{key}", item, get_args(kind)[1]) for key, item in value.items()}
+    if is_typeddict(kind) and isinstance(value, Mapping):
+        return checked(kind, value, name)
     try:
         return meant(value, kind)
     except Refused:
@@ -138,7 +140,7 @@ def meant(value: object, kind: Kind) -> object:
         return [meant(item, *parts) for item in value]
     if origin is None and kind in READERS:
         return READERS[kind](value)
-    if origin in (list, dict) or (origin is Callable and not callable(value)):
+    if origin in (list, dict) or is_typeddict(kind) or (origin is Callable and not callable(value)):
         raise Refused
     return value
 
@@ -158,6 +160,8 @@ def told(kind: Kind) -> str:
         return _either(parts)
     if origin is list:
         return f"a list, each {told(*parts)}"
+    if is_typeddict(kind):
+        return f"keys, such as {next(iter(kinds(kind)))}"
     if origin is dict:
         return f"names, each with {told(parts[1])}"
     if origin is Callable:

@@ -10,17 +10,28 @@ Agrees with: a slow rewrite of the released code; the closed form where p_t is l
 """
 
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from bench.ranges import Between
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import at, per_image
 
 
-def rise(model: nn.Module, x: Images, target: Targets, rng: Rng, *, masks: int, cells: int, share: float) -> Images:
+def rise(
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    rng: Rng,
+    *,
+    masks: Annotated[int, Between(1, 100_000)],
+    cells: Annotated[int, Between(1, 8192)],
+    share: Annotated[float, Between(0, 1, above=True)],
+) -> Images:
     """Not negative, the same in all channels, in units of probability.
 
     masks: N.  cells: s.  share: p, of the cells that a mask shows.  One mask of each image a pass: memory does not grow with

@@ -13,12 +13,13 @@ Cost: 1 forward and 1 backward pass.
 import torch
 from torch import Tensor, nn
 
+from bench.ranges import Share
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.attention import followed, passes
 
 
-def attention_rollout(model: nn.Module, x: Images, target: Targets, rng: Rng, *, residual: float) -> Images:
+def attention_rollout(model: nn.Module, x: Images, target: Targets, rng: Rng, *, residual: Share) -> Images:
     """Not negative, the same in all channels; shares of 1.  residual: of the shortcut in a layer.  rng: ignored.
 
     Raises UserError for a network without tokens that all attend to each other.

@@ -8,9 +8,12 @@ Departure: square patches for superpixels (SLIC), whose number and shape depend 
 Agrees with: a slow rewrite. Quantus's `IROF` sums instead of averaging, and stops where SLIC gives one segment.
 """
 
+from typing import Annotated
+
 import torch
 from torch.nn.functional import avg_pool2d
 
+from bench.ranges import Between
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {"score": {"title": "IROF", "better": "high"}}
@@ -18,7 +21,7 @@ DRAWS = False
 
 
 @torch.inference_mode()
-def irof(batch: MapBatch, *, patch: int) -> Readings:
+def irof(batch: MapBatch, *, patch: Annotated[int, Between(1, 8192)]) -> Readings:
     """score, [B], at most 1.
 
     patch: pixels a side; patches at the right and lower edge may be cut. Of patches of equal weight the first goes first.

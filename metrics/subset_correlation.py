@@ -10,9 +10,12 @@ Agrees with: Quantus `FaithfulnessCorrelation` on the same subsets. Quantus's `S
 subsets are the map's own most important values, one after the other.
 """
 
+from typing import Annotated, Literal
+
 import torch
 from torch import Tensor
 
+from bench.ranges import Between, Length
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {"score": {"title": "Correlation", "better": "high"}}
@@ -20,7 +23,13 @@ DRAWS = True
 
 
 @torch.inference_mode()
-def subset_correlation(batch: MapBatch, *, shares: list[float], draws: int, baseline: str) -> Readings:
+def subset_correlation(
+    batch: MapBatch,
+    *,
+    shares: Annotated[list[Annotated[float, Between(0, 1, above=True)]], Length(1)],
+    draws: Annotated[int, Between(2, 10_000)],
+    baseline: Literal["black", "confusion", "grey", "blur"],
+) -> Readings:
     """score, [B], in [-1, 1]; where either side does not vary the correlation is 0.
 
     shares: the sizes of subsets, as shares of the values.  draws: of each size; every method's maps meet the same ones.

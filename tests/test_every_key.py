@@ -116,9 +116,12 @@ def first_time(settings: object) -> bool:
 def test_methods(file, job, tmp_path):
     name = file.rpartition("/")[2]
     own = load([f"method={name}"]).cfg.method
-    few = [f"method.{key}=2" for key in ("copies", "steps", "draws", "n_classes", "probes", "points") if key in own]
+    few = [f"method.{key}=2" for key in ("copies", "steps", "draws", "n_classes", "probes", "points", "masks") if key in own]
     root = [f"method.root={tmp_path}"] if name == "precomputed" else []
-    base = load([*SMALL, *QUICK, f"method={name}", *few, *root])
+    few += [f"method.arguments.n_samples=2"] if "n_samples" in own.get("arguments", {}) else []
+    needed = [o for o in SETTINGS.get(name, []) if "name=" in o]
+    network = NETWORK.get(name)
+    base = load([*SMALL, *QUICK, f"method={name}", *needed, *few, *root])
 
     def run(config):
         if first_time(config.cfg.method):

@@ -11,11 +11,14 @@ Image by image, with the global generators on a stream of that image: Score-CAM'
 Agrees with: torch-cam, called directly. Cost: 1 forward and 1 (partial) backward pass; Score-CAM: its channels and 2.
 """
 
+from typing import Annotated, TypedDict
+
 import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
 from bench.errors import UserError
+from bench.ranges import Between, Count, Noise
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.external.library import member, own_stream, required
@@ -24,8 +27,18 @@ from methods.parts.activation import channels
 INSTALL = '"heatproof[cam]" (torch-cam needs Python 3.11)'
 
 
+class Options(TypedDict, total=False):
+    """What the classes take; one may take more."""
+
+    gamma: Annotated[float, Between(0, 100)]
+    num_references: Count
+    num_samples: Count
+    std: Noise
+    batch_size: Annotated[int, Between(1, 4096)]
+
+
 def class_activation_map(
-    model: nn.Module, x: Images, target: Targets, rng: Rng, *, name: str, options: dict, layer: str | None
+    model: nn.Module, x: Images, target: Targets, rng: Rng, *, name: str, options: Options, layer: str | None
 ) -> Images:
     """What `torchcam.methods.<name>(model, layer, **options)` gives, enlarged; not negative, the same in all channels.
 

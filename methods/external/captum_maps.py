@@ -10,12 +10,14 @@ Agrees with: captum, called directly under the same seed. Cost: the class's own;
 
 import warnings
 from collections.abc import Mapping
+from typing import Annotated, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from bench.errors import UserError
+from bench.ranges import Between, Count, Length, Noise, Share
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.external.library import member, own_stream, required
@@ -31,6 +33,35 @@ REFUSED = {
 BENDS_RELUS = ("GuidedBackprop", "Deconvolution")
 
 
+class Surrogate(TypedDict, total=False):
+    """The linear model of LIME."""
+
+    name: str
+    alpha: Annotated[float, Between(0, 1_000_000)]
+
+
+class Options(TypedDict, total=False):
+    """What the classes take; one may take more."""
+
+    interpretable_model: Surrogate
+    multiply_by_inputs: bool
+
+
+Sides = Annotated[list[Annotated[int, Between(1, 8192)]], Length(3, exactly=True)]  # channels, rows, columns
+
+
+class Arguments(TypedDict, total=False):
+    """What their `attribute` takes; one may take more."""
+
+    n_samples: Annotated[int, Between(1, 1_000_000)]
+    n_steps: Count
+    stdevs: Noise
+    perturbations_per_eval: Annotated[int, Between(1, 4096)]
+    internal_batch_size: Annotated[int, Between(1, 4096)] | None
+    sliding_window_shapes: Sides
+    strides: Sides
+
+
 def captum_map(
     model: nn.Module,
     x: Images,
@@ -38,11 +69,11 @@ def captum_map(
     rng: Rng,
     *,
     name: str,
-    options: dict,
-    arguments: dict,
-    patch: int | None,
-    baseline: float | None,
-    objective: str,
+    options: Options,
+    arguments: Arguments,
+    patch: Annotated[int, Between(1, 8192)] | None,
+    baseline: Share | None,
+    objective: Literal["logit", "probability"],
 ) -> Images:
     """What `captum.attr.<name>(model, **options).attribute(image, target, **arguments)` gives for each image.
 
@@ -65,7 +96,12 @@ def captum_map(
             stream = rng.for_images(torch.tensor([i], device=rng.keys.device))
             with own_stream(stream, x.device), torch.enable_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that inputs are made to require gradients, that hooks are set
-                maps.append(explainer.attribute(image.detach(), target=int(target[i]), **given).detach())
+                try:
+                    made = explainer.attribute(image.detach(), target=int(target[i]), **given)
+                except (AssertionError, TypeError, ValueError) as error:
+                    why = " ".join(str(error).split())[:300]
+                    raise UserError(f"method.arguments do not fit captum's {name}: {why}.") from error
+                maps.append(made.detach())
     return torch.cat(maps).to(x.dtype)
 
 

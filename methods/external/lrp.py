@@ -14,19 +14,23 @@ completeness_gap shows it. With `none` a map that does not add up within `tolera
 Agrees with: a slow rewrite of the rules. Cost: 1 forward and 1 backward pass (of some three times the work).
 """
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, fx, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from bench.errors import UserError
 from bench.notes import note
+from bench.ranges import Share
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.external.library import required
 from methods.parts.gradient import at
 
 INSTALL = '"heatproof[lrp]"'
-COMPOSITES = ("EpsilonPlusFlat", "EpsilonAlpha2Beta1Flat", "EpsilonGammaBox")
+Composite = Literal["EpsilonPlusFlat", "EpsilonAlpha2Beta1Flat", "EpsilonGammaBox"]
+COMPOSITES = get_args(Composite)
 ONCE = (
     nn.Conv2d,
     nn.Linear,
@@ -41,7 +45,14 @@ STATELESS = (nn.ReLU, nn.MaxPool2d, nn.Dropout, nn.Identity, nn.Flatten)
 
 
 def relevance(
-    model: nn.Module, x: Images, target: Targets, rng: Rng, *, composite: str, bias: str, tolerance: float
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    rng: Rng,
+    *,
+    composite: Composite,
+    bias: Literal["none", "share"],
+    tolerance: Share,
 ) -> Images:
     """Signed, in units of the logit.  rng: ignored.
 
