@@ -8,7 +8,7 @@ import pytest
 from bench.config import ROOT
 
 GROUND = {"bench", "bench.types", "bench.rng", "bench.errors", "bench.config", "bench.text", "bench.notes"}
-GROUND |= {"bench.ranges", "bench.settings", "bench.build"}
+GROUND |= {"bench.ranges", "bench.settings", "bench.build", "bench.cli"}
 WINGS = {  # folder or module: what of ours it may import beside the ground and itself
     "methods": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.notes"},
     "metrics": {"bench.types", "bench.rng", "bench.errors", "bench.ranges"},
