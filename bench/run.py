@@ -40,6 +40,9 @@ def carry_out(job: Job) -> dict[str, str]:
     there = len(job.ids) - len(work)
     if not work:
         print(f"Nothing to compute. There already: {plural(there, 'image')}.", file=sys.stderr)
+        for metric in job.metrics:
+            if not job.recorded(metric):  # without one a report knows nothing of the rows
+                job.record(metric)
     else:
         lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
         cost, width = forecast(job, lacking), job.compute.batch_size

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import made
 import pytest
@@ -40,7 +41,8 @@ def test_a_path_is_what_was_typed(root):
     typed = as_typed([f"data.root={root}", f"paths.results={root}"])
     assert as_typed(typed) == typed
     cfg = load(["data=folder", *typed]).cfg
-    assert cfg.data.root == root and cfg.paths.results == root
+    meant = root.replace("~", str(Path.home()))
+    assert cfg.data.root == meant and cfg.paths.results == meant
 
 
 def test_another_value_that_hydra_cannot_read_says_how_to_quote_it():

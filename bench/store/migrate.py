@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from omegaconf import OmegaConf
 
 from bench.cli import command
 from bench.config import Config
 from bench.errors import UserError
 from bench.running.job import Job, open_job
-from bench.store import code
+from bench.store import code, records
 from bench.store.atomic import atomic_write
 from bench.store.maps import Maps
 from bench.store.rows import Rows
@@ -27,7 +26,10 @@ def migrate(results: Path) -> tuple[dict[str, str], dict[str, str]]:
     """{old run id: new run id} of the runs that moved; {run id: why} of those that could not."""
     moved, left = {}, {}
     for file in sorted((results / "runs").glob("[!.]*.yaml")):
-        record = yaml.safe_load(file.read_text())
+        record = records.read(file)
+        if record is None:
+            left[file.stem] = "its record cannot be read"
+            continue
         try:
             job, metric = reopened(record, results), record["cell"]["metric"]
         except (UserError, KeyError, AttributeError) as error:
