@@ -21,7 +21,7 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photogr
 
 test: $(VENV)/dev ## all tests
 	$(PY) -m pytest --numprocesses=auto
+
+coverage: $(VENV)/dev ## which lines no test runs
+	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
 
 sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
 	$(PY) -m bench.sanity -m method=$(or $(call COMMAS,$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
@@ -113,9 +116,10 @@ smoke: $(VENV)/digits ## every method, metric, table and figure once, on the tin
 	printf '%s\n' $(TARGETS) | OMP_NUM_THREADS=1 xargs -P 2 -n 9 $(PY) scripts/smoke.py $(SMOKE) $(THIS) VENV=$(VENV) $(TINY) --
 	$(PY) -m bench.report paths.results=$(SMOKE)
 
-lint: $(VENV)/dev ## style
+lint: $(VENV)/dev ## style and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 format: $(VENV)/dev ## put style right where a tool can
 	$(PY) -m ruff check --fix .

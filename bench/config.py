@@ -1,5 +1,6 @@
 """Configurations: composed by Hydra, by `bench.run` or outside of it, and checked key by key."""
 
+import os
 import re
 import shlex
 import sys
@@ -51,6 +52,9 @@ def load(overrides: list[str]) -> Config:
 
 def configured(cfg: DictConfig, choices: DictConfig, overrides: list[str]) -> Config:
     """What Hydra composed, every value checked and in place as it is meant.  choices: {group: the name of its file}."""
+    for key in PATHS:
+        if isinstance(path := OmegaConf.select(cfg, key), str):
+            OmegaConf.update(cfg, key, os.path.expanduser(path))
     settle(cfg)
     return Config(cfg, chosen(cfg, choices), list(overrides))
 
@@ -81,7 +85,7 @@ def composable(overrides: list[str]) -> None:
 
 def as_typed(overrides: list[str]) -> list[str]:
     """A command line in which paths and ids mean what was typed: `data.ids=[2007_000032]` is no number, and a path may
-    hold what Hydra keeps for itself (`=`, `(`, `~`, `ä`). Options of Hydra stay as they are.
+    hold what Hydra keeps for itself (`=`, `(`, `ä`). `~` is the user's folder. Options of Hydra stay as they are.
 
     UserError: Hydra cannot read another value; how to quote it.
     """
@@ -91,6 +95,10 @@ def as_typed(overrides: list[str]) -> list[str]:
 def _as_typed(override: str) -> str:
     key, _, value = override.partition("=")
     kind = key.lstrip("+")
+    if kind in PATHS:  # before Hydra makes folders of its own under paths.results
+        quote = value[: value[:1] in ("'", '"')]
+        value = quote + os.path.expanduser(value.removeprefix(quote))
+        override = f"{key}={value}"
     if kind == "data.ids" and value != "null" and (plain := re.fullmatch(r"""(\[?)([^\[\]"'$]*)(\]?)""", value)):
         words = [_quoted(word.strip()) for word in plain[2].split(",") if word.strip()]
         return f"{key}={plain[1]}{','.join(words)}{plain[3]}"

@@ -3,12 +3,10 @@
 import sys
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bench.config import CONF, configured, launch
+from bench.cli import cell
+from bench.config import CONF, Config, launch
 from bench.errors import UserError
 from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
@@ -23,16 +21,14 @@ from bench.text import plural
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
-    hydra_cfg = HydraConfig.get()
-    try:
-        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
-        failed = carry_out(open_job(of_cell(config)))
-        if failed:
-            raise UserError(f"{failures(failed)} The next run tries again.")
-    except UserError as error:
-        if hydra_cfg.mode == RunMode.MULTIRUN:  # Hydra runs the other cells first, then exits 1
-            raise CompactHydraException(f"error: {error}") from error
-        sys.exit(f"error: {error}")
+    cell(cfg, one_run)
+
+
+def one_run(config: Config) -> None:
+    """UserError: an image failed."""
+    failed = carry_out(open_job(of_cell(config)))
+    if failed:
+        raise UserError(f"{failures(failed)} The next run tries again.")
 
 
 def carry_out(job: Job) -> dict[str, str]:
@@ -44,6 +40,9 @@ def carry_out(job: Job) -> dict[str, str]:
     there = len(job.ids) - len(work)
     if not work:
         print(f"Nothing to compute. There already: {plural(there, 'image')}.", file=sys.stderr)
+        for metric in job.metrics:
+            if not job.recorded(metric):  # without one a report knows nothing of the rows
+                job.record(metric)
     else:
         lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
         cost, width = forecast(job, lacking), job.compute.batch_size

@@ -13,22 +13,19 @@ target stays the trained network's prediction, and a method that draws is dealt 
 """
 
 import copy
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import hydra
 import pandas as pd
 import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from scipy.stats import rankdata
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.config import configured, launch
+from bench.cli import cell
+from bench.config import Config, launch
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.networks.network import Network
@@ -44,22 +41,21 @@ IMAGES = 16  # unless data.limit says otherwise
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
-    hydra_cfg = HydraConfig.get()
-    try:
-        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
-        cfg.data.limit = IMAGES if cfg.data.limit is None else cfg.data.limit
-        job = open_job(config)
-        table = pd.DataFrame(compare(job))
-        file = save(table, job)
-        text, passed = verdict(table)
-        images = plural(table["image_id"].nunique(), "image")
-        print(f"{config.names['method']} on {config.names['model']}, {images}: {text}\n{file}")
-        if not passed:
-            raise UserError(f"{config.names['method']} fails: its maps hardly need the trained network.")
-    except UserError as error:
-        if hydra_cfg.mode == RunMode.MULTIRUN:
-            raise CompactHydraException(f"error: {error}") from error
-        sys.exit(f"error: {error}")
+    cell(cfg, guard)
+
+
+def guard(config: Config) -> None:
+    """UserError: the method fails."""
+    data = config.cfg.data
+    data.limit = IMAGES if data.limit is None else data.limit
+    job = open_job(config)
+    table = pd.DataFrame(compare(job))
+    file = save(table, job)
+    text, passed = verdict(table)
+    images = plural(table["image_id"].nunique(), "image")
+    print(f"{config.names['method']} on {config.names['model']}, {images}: {text}\n{file}")
+    if not passed:
+        raise UserError(f"{config.names['method']} fails: its maps hardly need the trained network.")
 
 
 def verdict(table: pd.DataFrame) -> tuple[str, bool]:

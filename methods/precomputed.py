@@ -17,6 +17,7 @@ import numpy as np  # reads .npy files; the one method that has files
 import torch
 from torch import Tensor, nn
 
+from bench import filename
 from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -28,7 +29,7 @@ def precomputed_map(model: nn.Module, x: Images, target: Targets, rng: Rng, *, r
     """The maps as they lie in `root`, in x's dtype; NaN and a noted error where there is none. Ids come from `rng`."""
     maps, errors = [], []
     for image in rng.ids:
-        found, error = read(Path(root).expanduser() / f"{image}.npy", tuple(x.shape[1:]))
+        found, error = read(Path(root).expanduser() / filename.of_image(image, ".npy"), tuple(x.shape[1:]))
         maps.append(found)
         errors.append(error)
     note(error=errors)
@@ -37,7 +38,7 @@ def precomputed_map(model: nn.Module, x: Images, target: Targets, rng: Rng, *, r
 
 def fingerprint(image: str, *, root: str) -> str:
     """sha256 of the image's map file: a row counts as done only as long as it was made from this very map."""
-    file = Path(root).expanduser() / f"{image}.npy"
+    file = Path(root).expanduser() / filename.of_image(image, ".npy")
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 

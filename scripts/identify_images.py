@@ -6,14 +6,13 @@ more); this counts them with torchvision's IMAGENET1K_V1 weights at 224 pixels. 
 passes for 1000 images.
 """
 
-import sys
 from collections.abc import Iterable
 
 import torch
 from torch import nn
 
+from bench.cli import command
 from bench.config import load
-from bench.errors import UserError
 from bench.images.source import Batch
 from bench.running.job import open_job
 from bench.studies import study
@@ -28,24 +27,15 @@ IMAGES = 1000
 TOLERANCE = 10  # images: PNGs lose up to a grey level; the sets are 34 to 207 apart
 
 
-def main() -> None:
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(__doc__)
-        return
-    try:
-        found = []
-        for name in NETWORKS:
-            job = open_job(load(["metric=[unified]", *sys.argv[1:], f"model={name}"]))
-            images, confident, labelled, right = count(job.network, study.batches(job), job.config.cfg.report.threshold)
-            accuracy = f"{right / labelled:.1%} of {labelled} labels right" if labelled else "no labels"
-            print(
-                f"{name:14} {confident:5} of {plural(images, 'image')} with confidence ≥ 70 %; {accuracy}",
-                flush=True,
-            )
-            found.append(confident)
-        print(verdict(tuple(found), images))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+def main(overrides: list[str]) -> None:
+    found = []
+    for name in NETWORKS:
+        job = open_job(load(["metric=[unified]", *overrides, f"model={name}"]))
+        images, confident, labelled, right = count(job.network, study.batches(job), job.config.cfg.report.threshold)
+        accuracy = f"{right / labelled:.1%} of {labelled} labels right" if labelled else "no labels"
+        print(f"{name:14} {confident:5} of {plural(images, 'image')} with confidence ≥ 70 %; {accuracy}", flush=True)
+        found.append(confident)
+    print(verdict(tuple(found), images))
 
 
 @torch.inference_mode()
@@ -76,4 +66,4 @@ def verdict(found: tuple[int, ...], images: int) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, main)

@@ -9,7 +9,6 @@ methods that papers and programs write in several ways are nine tenths: minutes 
 """
 
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -19,8 +18,8 @@ import pandas as pd
 import torch
 from torch import nn
 
+from bench.cli import command
 from bench.config import load
-from bench.errors import UserError
 from bench.images.stream import stream
 from bench.papers.published import FOLDER
 from bench.rng import Rng
@@ -55,19 +54,13 @@ VARIANTS = {  # methods that one name stands for, by entry
 Finding = tuple[int, str, str]  # the entry's number, what is measured, what comes out
 
 
-def main() -> None:
-    if {"--help", "-h"} & set(sys.argv[1:]):
-        print(__doc__)
-        return
-    try:
-        job = open_job(load([f"data.limit={IMAGES}", "metric=[infidelity]", *sys.argv[1:]]))
-        names = job.config.names
-        images = f"{plural(len(job.ids), 'image')} of {names['data']}"
-        print(f"| # | {names['model']}, {images} | measured here |\n| --- | --- | --- |")
-        for number, what, measured in chain(of_the_tables(), of_the_network(job)):
-            print(f"| {number} | {what} | {measured} |", flush=True)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+def main(overrides: list[str]) -> None:
+    job = open_job(load([f"data.limit={IMAGES}", "metric=[infidelity]", *overrides]))
+    names = job.config.names
+    images = f"{plural(len(job.ids), 'image')} of {names['data']}"
+    print(f"| # | {names['model']}, {images} | measured here |\n| --- | --- | --- |")
+    for number, what, measured in chain(of_the_tables(), of_the_network(job)):
+        print(f"| {number} | {what} | {measured} |", flush=True)
 
 
 # ---- what the printed tables say of themselves ----
@@ -352,4 +345,4 @@ def mean_entropy(sight: Sight, sign: int, *, starts: int = 8, steps: int = 60, r
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, main)

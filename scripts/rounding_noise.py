@@ -6,12 +6,12 @@ each method, the mean and the largest difference over the images in fp32 and in 
 Takes what `bench.run` takes; method=[la,sm] for some methods only. Cost: four times each method and its scoring.
 """
 
-import sys
 import tempfile
 
 import numpy as np
 from tqdm import tqdm
 
+from bench.cli import command
 from bench.config import CONF, load
 from bench.errors import UserError
 from bench.images.stream import stream
@@ -29,24 +29,13 @@ ELSEWHERE = {
 }
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status."""
-    if {"--help", "-h"} & set(arguments):
-        print(__doc__)
-        return 0
+def main(arguments: list[str]) -> None:
     methods, rest = study.listed(arguments, "method", every_method())
-    try:
-        print(
-            "| method | fp32: mean | largest | fp64: mean | largest |\n| --- | ---: | ---: | ---: | ---: |", flush=True
-        )
-        for method in tqdm(methods, unit="method", disable=None):
-            noise = [differences([*rest, f"method={method}"], precision) for precision in PRECISIONS]
-            cells = [f"{value:.1e}" if value else "0" for d in noise for value in (d.mean(), d.max())]
-            print(f"| `{method}` | {' | '.join(cells)} |", flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    print("| method | fp32: mean | largest | fp64: mean | largest |\n| --- | ---: | ---: | ---: | ---: |", flush=True)
+    for method in tqdm(methods, unit="method", disable=None):
+        noise = [differences([*rest, f"method={method}"], precision) for precision in PRECISIONS]
+        cells = [f"{value:.1e}" if value else "0" for d in noise for value in (d.mean(), d.max())]
+        print(f"| `{method}` | {' | '.join(cells)} |", flush=True)
 
 
 def every_method() -> tuple[str, ...]:
@@ -75,4 +64,4 @@ def insertions(overrides: list[str]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command(__doc__, main)

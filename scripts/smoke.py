@@ -21,6 +21,7 @@ from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 
+from bench.cli import command
 from bench.config import CONF
 
 TABLE, PICTURE = ("md", "csv", "tex"), ("png", "pdf")
@@ -100,4 +101,4 @@ def lacking(folder: Path, target: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command(__doc__, main)

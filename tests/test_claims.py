@@ -208,9 +208,9 @@ def test_the_command_takes_rows_and_says_how_many_hold(tmp_path, capsys, monkeyp
     rows.to_parquet(tmp_path / "rows.parquet")
     listed = claims.load()
     monkeypatch.setattr(claims, "load", lambda: listed[listed["id"].isin(["la-insertion-1", "la-insertion-rows"])])
-    assert claims.main([str(tmp_path / "rows.parquet")]) == 0
+    claims.main([str(tmp_path / "rows.parquet")])
     assert capsys.readouterr().out.endswith("\n2 claims: 2 holds.\n")
-    assert claims.main([]) == 0
+    claims.main([])
     assert "no rows were given" in capsys.readouterr().out
-    assert claims.main(["nowhere.parquet"]) == 1
-    assert "There is no file nowhere.parquet" in capsys.readouterr().err
+    with pytest.raises(UserError, match="There is no file nowhere.parquet"):
+        claims.main(["nowhere.parquet"])

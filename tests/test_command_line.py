@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import made
 import pytest
 
+from bench.cli import command
 from bench.config import ROOT, as_typed, load
 from bench.errors import UserError
 
@@ -39,7 +41,8 @@ def test_a_path_is_what_was_typed(root):
     typed = as_typed([f"data.root={root}", f"paths.results={root}"])
     assert as_typed(typed) == typed
     cfg = load(["data=folder", *typed]).cfg
-    assert cfg.data.root == root and cfg.paths.results == root
+    meant = root.replace("~", str(Path.home()))
+    assert cfg.data.root == meant and cfg.paths.results == meant
 
 
 def test_another_value_that_hydra_cannot_read_says_how_to_quote_it():
@@ -54,3 +57,24 @@ def test_a_run_takes_such_a_path_and_such_an_id(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [file.name for file in (tmp_path / "o").rglob("*.npy")] == ["1_1.npy"]
+
+
+def refuse(arguments):
+    raise UserError(f"{arguments[0]} is no file.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "main", "status", "out"),
+    [
+        (["a", "--help"], refuse, 0, "What it does.\n"),
+        (["a"], refuse, "error: a is no file.", ""),  # Python writes such a status to stderr and exits with 1
+        (["a"], lambda arguments: print(*arguments), None, "a\n"),
+        ([], len, 0, ""),
+        (["a", "b"], len, 2, ""),
+    ],
+)
+def test_a_command_explains_itself_and_ends_in_a_line(arguments, main, status, out, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["program", *arguments])
+    with pytest.raises(SystemExit) as end:
+        command("\nWhat it does.\n", main)
+    assert (end.value.code, capsys.readouterr().out) == (status, out)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from bench.errors import UserError
 from bench.images.source import Batch
 from scripts.identify_images import count, main, verdict
 
@@ -47,8 +48,6 @@ def test_verdicts(found, images, says):
     assert verdict(found, images).startswith(says)
 
 
-def test_weights_that_are_not_there_are_said_in_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["identify_images.py", f"model.weights={tmp_path / 'no.pth'}", "data.limit=1"])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == f"error: There is no weight file {tmp_path / 'no.pth'}."  # a sentence exits with 1
+def test_weights_that_are_not_there_are_said_in_a_sentence(tmp_path):
+    with pytest.raises(UserError, match="There is no weight file .*no.pth"):
+        main([f"model.weights={tmp_path / 'no.pth'}", "data.limit=1"])

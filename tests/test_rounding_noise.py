@@ -32,7 +32,7 @@ def test_a_failed_image_is_named(monkeypatch):
 
 def test_every_method_but_the_one_of_files(capsys, monkeypatch):
     monkeypatch.setattr(rounding_noise, "differences", lambda *_: np.array([0.0, 2e-8]))
-    assert rounding_noise.main([]) == 0
+    rounding_noise.main([])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + len(rounding_noise.every_method())
     assert "| `la` | 1.0e-08 | 2.0e-08 | 1.0e-08 | 2.0e-08 |" in lines

@@ -12,7 +12,6 @@ bench/claims/identities.py.
 
 import inspect
 import re
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +19,7 @@ import pandas as pd
 from bench.claims import evidence
 from bench.claims.identities import STUDIES
 from bench.claims.predicates import CANNOT_TELL, PREDICATES, Finding
+from bench.cli import command
 from bench.errors import UserError, did_you_mean
 
 CLAIMS = Path(__file__).parents[2] / "results" / "published" / "claims.csv"
@@ -70,19 +70,10 @@ def _decided(kind: str, predicate: str, rows: pd.DataFrame | None) -> Finding:
     return PREDICATES[name](evidence.Measured(rows), *arguments)
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status."""
-    if {"--help", "-h"} & {*arguments}:
-        print(__doc__)
-        return 0
+def main(arguments: list[str]) -> None:
     files = [argument for argument in arguments if not argument.startswith("-")]
-    try:
-        decided = decide(load(), pd.concat(map(_rows, files), ignore_index=True) if files else None)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    decided = decide(load(), pd.concat(map(_rows, files), ignore_index=True) if files else None)
     print(decided.to_csv(index=False) if "--csv" in arguments else as_text(decided), end="")
-    return 0
 
 
 def as_text(decided: pd.DataFrame) -> str:
@@ -102,4 +93,4 @@ def _rows(file: str) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command(__doc__, main)

@@ -92,7 +92,7 @@ def _left(configs: list[Config], ids: list[str], collection: str | None) -> list
             names = config.names | {"metric": metric}
             wanted = records.asked(names, config.cfg)
             found = [i for i, run in runs.items() if records.matches(run, names, wanted)]
-            mapped = {i: Maps(results, runs[i]["attribution_id"]).ids() if kept else set(ids) for i in found}
+            mapped = {i: Maps(results, runs[i]["attribution_id"]).among(ids) if kept else set(ids) for i in found}
             there &= set().union(*(done.get(i, set()) & mapped[i] for i in found))
         left.append(len(ids) - len(there))
     return left

@@ -19,6 +19,7 @@ from bench.networks.network import Network, open_network
 from bench.running import compute
 from bench.running.colour import confusion_colour
 from bench.store import records
+from bench.store.atomic import writable
 from bench.store.identity import Identity
 from bench.store.maps import Maps
 from bench.store.rows import Rows
@@ -108,6 +109,13 @@ class Job:
     def colour_tensor(self) -> torch.Tensor:
         return torch.tensor(self.colour["colour"])
 
+    def recorded(self, metric: str | None) -> bool:
+        """Whether there is a record that can be read."""
+        return records.read(self._record(metric)) is not None
+
+    def _record(self, metric: str | None) -> Path:
+        return self.results / "runs" / f"{self.run_id(metric)}.yaml" if metric else self.maps.folder / "recipe.yaml"
+
     def record(self, metric: str | None) -> None:
         """The recipe beside the rows: <results>/runs/<run_id>.yaml; of maps that nothing scores, recipe.yaml beside them."""
         config, run_id = self._config(metric), self.run_id(metric) if metric else None
@@ -130,13 +138,14 @@ class Job:
             "batch_size": self.compute.batch_size,
             "threads": torch.get_num_threads(),
         }
-        file = self.results / "runs" / f"{run_id}.yaml" if metric else self.maps.folder / "recipe.yaml"
-        records.write(file, record, self.config.overrides, device, {"torch": str(torch.__version__)})
+        records.write(self._record(metric), record, self.config.overrides, device, {"torch": str(torch.__version__)})
 
 
 def open_job(config: Config) -> Job:
     """Build everything that `config` names, and say in one sentence what is wrong with it."""
     cfg = config.cfg
+    results = Path(cfg.paths.results)
+    writable(results)
     network = open_network(cfg.model)
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
@@ -166,7 +175,7 @@ def open_job(config: Config) -> Job:
         ids=shard(ids, cfg.run.shard),
         method=method,
         metrics={name: build(metric, f"metric.{name}") for name, metric in metrics.items()},
-        results=Path(cfg.paths.results),
+        results=results,
         save_attributions=save,
         warnings=warnings,
     )

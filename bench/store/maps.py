@@ -1,10 +1,13 @@
-"""Attribution maps on disk: <results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W]."""
+"""Attribution maps on disk: <results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W].
+
+An id that is too long for a file name is shortened: bench/filename.py."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from bench import filename
 from bench.store.atomic import atomic_write
 
 
@@ -17,9 +20,10 @@ class Maps:
     def has(self, image: str) -> bool:
         return self._file(image).exists()
 
-    def ids(self) -> set[str]:
-        """The images that have a map."""
-        return {file.stem for file in self.folder.glob("*.npy")}
+    def among(self, images: Iterable[str]) -> set[str]:
+        """Those of the images that have a map; the folder is listed once."""
+        there = {file.name for file in self.folder.glob("*.npy")}
+        return {image for image in images if self._file(image).name in there}
 
     def get(self, image: str) -> np.ndarray | None:
         """None: there is no map of it."""
@@ -35,4 +39,4 @@ class Maps:
             self._file(image).unlink(missing_ok=True)
 
     def _file(self, image: str) -> Path:
-        return self.folder / f"{image}.npy"
+        return self.folder / filename.of_image(image, ".npy")

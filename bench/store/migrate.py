@@ -5,18 +5,17 @@ RESULTS/runs is opened as a job again, which asks for its weights and images; wh
 record and maps take the new id. A run that cannot be opened, or is something else by now, stays as it is and is named.
 """
 
-import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from omegaconf import OmegaConf
 
+from bench.cli import command
 from bench.config import Config
 from bench.errors import UserError
 from bench.running.job import Job, open_job
-from bench.store import code
+from bench.store import code, records
 from bench.store.atomic import atomic_write
 from bench.store.maps import Maps
 from bench.store.rows import Rows
@@ -27,7 +26,10 @@ def migrate(results: Path) -> tuple[dict[str, str], dict[str, str]]:
     """{old run id: new run id} of the runs that moved; {run id: why} of those that could not."""
     moved, left = {}, {}
     for file in sorted((results / "runs").glob("[!.]*.yaml")):
-        record = yaml.safe_load(file.read_text())
+        record = records.read(file)
+        if record is None:
+            left[file.stem] = "its record cannot be read"
+            continue
         try:
             job, metric = reopened(record, results), record["cell"]["metric"]
         except (UserError, KeyError, AttributeError) as error:
@@ -84,21 +86,16 @@ def move(job: Job, record: dict, file: Path, results: Path) -> None:
     file.unlink()
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status."""
-    if {"--help", "-h"} & set(arguments):
-        print(__doc__)
-        return 0
+def main(arguments: list[str]) -> None:
+    """UserError: there is nothing to migrate."""
     results = Path(arguments[0] if arguments else "results").expanduser()
     if not (results / "runs").is_dir():
-        print(f"error: {results} holds no runs.", file=sys.stderr)
-        return 1
+        raise UserError(f"{results} holds no runs; name the folder that holds runs/ and rows/.")
     moved, left = migrate(results)
     for run_id, why in left.items():
         print(f"{run_id} stays: {why}")
     print(f"{plural(len(moved), 'run')} moved, {len(left)} could not.")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command(__doc__, main)

@@ -22,6 +22,7 @@ from metrics.quantities import said
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
 FORMAT = 2  # of a record: from 2 on it holds its identity
+LAST = "continued"  # key of a record: what lacks it was cut short
 RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
 
 
@@ -37,19 +38,39 @@ def write(file: Path, record: dict, command: list[str], device: dict, versions: 
         "versions": _versions() | versions,
         "device": device,
     }
-    if file.exists():
-        record = yaml.safe_load(file.read_text())
+    if there := read(file):
+        record = there
         record["continued"] = [*record.get("continued", []), session]
     else:
         record = {"format": FORMAT, **record, **session, "continued": []}
     with atomic_write(file) as path:
-        path.write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+        path.write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def load_runs(results: Path) -> dict[str, dict]:
-    """{run_id: its record}, in the order of the run ids."""
-    records = [yaml.load(path.read_text(), LOADER) for path in sorted((results / "runs").glob("[!.]*.yaml"))]
-    return {record["run_id"]: record for record in records}
+    """{run_id: its record}, in the order of the run ids; of those that can be read."""
+    records = map(read, sorted((results / "runs").glob("[!.]*.yaml")))
+    return {record["run_id"]: record for record in records if record}
+
+
+def read(file: Path) -> dict | None:
+    """A record. None: there is none, or it is broken, which is said."""
+    try:
+        record = yaml.load(file.read_text(encoding="utf-8"), LOADER)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        return _broken(file, type(error).__name__)
+    if not isinstance(record, dict) or "run_id" not in record:
+        return _broken(file, "no record")
+    return record if LAST in record or "format" not in record else _broken(file, "its end is missing")
+
+
+def _broken(file: Path, why: str) -> None:
+    print(
+        f"Passed over, as it cannot be read ({why}): {file}. The next such run writes it anew.",
+        file=sys.stderr,
+    )
 
 
 def identity_of(record: dict) -> Identity:
