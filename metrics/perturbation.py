@@ -11,9 +11,9 @@ import torch
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {
-    "insertion": {"title": "Insertion", "better": "high"},
-    "deletion": {"title": "Deletion", "better": "low"},
-    "gap": {"title": "GAP", "better": "high", "minus": ("insertion", "deletion")},
+    "insertion": {"title": "Insertion", "better": "high", "unit": "{readout}"},
+    "deletion": {"title": "Deletion", "better": "low", "unit": "{readout}"},
+    "gap": {"title": "GAP", "better": "high", "unit": "{readout}", "minus": ("insertion", "deletion")},
 }
 DRAWS = False
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench import PROTOCOL
 from bench.store import code
 from bench.text import plural
+from metrics.quantities import said
 
 PLACES = {  # other values are the same run all the same
     "model": ("weights",),
@@ -133,7 +134,8 @@ def conditions(record: dict) -> dict[str, str]:
     """What two runs must have in common to be compared image by image: all but method, device and, unless the metric
     draws, seed.
     """
-    drawn = record.get("cell", {}).get("metric") == "infidelity"
+    metric = record.get("config", {}).get("metric") or {}
+    drawn = "_target_" in metric and said(metric["_target_"]).draws
     free = ("device",) if drawn else ("device", "run.seed")
     methods = {f"code.{target.rpartition('.')[2]}" for target in code.targets(record.get("config", {}).get("method"))}
     flat = {k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in {*free, *methods}}
