@@ -47,7 +47,7 @@ def test_a_long_curve_is_thinned_on_the_page_with_both_ends_kept():
 
 
 def test_24_lines_look_different():
-    assert len({plots.style(i) for i in range(24)}) == 24
+    assert len({plots.look(i) for i in range(24)}) == 24
 
 
 def test_files_for_a_paper_are_the_same_each_time(tmp_path):

@@ -9,12 +9,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
+from omegaconf import DictConfig
 
 from metrics.quantities import Quantity
 
 FOLDER = Path(__file__).parents[2] / "results" / "published"
 TOLERANCE = {"absolute": 0.01, "relative": 0.05}  # of probabilities; of anything else, as a share of the printed value
-Printed = Mapping[tuple[str, ...], str]  # {(model, method, metric, quantity, confidence): digits; ..., param, its value): digits}
+Printed = Mapping[
+    tuple[str, ...], str
+]  # {(model, method, metric, quantity, confidence): digits; ..., param, its value): digits}
 
 
 def beside(
@@ -37,7 +40,9 @@ def beside(
     for line in numbers.to_dict("records"):
         row = rows.get(line["row"])
         model = "" if line["model"] == unnamed_model else line["model"]
-        found.append(row and _value(printed, model, row, line["metric"], line["confidence"], line["quantity"], line["kind"]))
+        found.append(
+            row and _value(printed, model, row, line["metric"], line["confidence"], line["quantity"], line["kind"])
+        )
     numbers = numbers.assign(
         published=pd.Series([text or None for text in found], index=numbers.index, dtype="str"),
         published_source=pd.Series([text and source.name for text in found], index=numbers.index, dtype="str"),
@@ -45,6 +50,18 @@ def beside(
     numbers["difference"] = numbers["mean"] - numbers["published"].astype(float)
     judged = zip(found, numbers.to_dict("records"), strict=True)
     return numbers.assign(verdict=[verdict(text, line, tolerance, wrong) for text, line in judged])
+
+
+def nothing(numbers: pd.DataFrame) -> pd.DataFrame:
+    """`numbers` with the columns of `beside`, of a table that no paper prints."""
+    return numbers.assign(
+        published=None, difference=float("nan"), published_source=None, verdict="", contradictions=None
+    )
+
+
+def tolerance(cfg: DictConfig) -> dict[str, float]:
+    """TOLERANCE, as far as report.tolerance says nothing else."""
+    return TOLERANCE | dict(cfg.report.get("tolerance") or {})
 
 
 def elsewhere(

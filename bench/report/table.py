@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from bench.papers import contradictions
-from bench.report import means
 from bench.report.quantities import ARROWS
 
 NOTHING = "–"

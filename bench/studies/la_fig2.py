@@ -35,7 +35,8 @@ from torch import Tensor, nn
 from bench.config import load
 from bench.errors import UserError
 from bench.figures import lines as plots
-from bench.report import render
+from bench.report.document import Document
+from bench.report.table import Column, Entry, Table
 from bench.rng import Rng
 from bench.running.job import Job
 from bench.running.runner import look
@@ -140,7 +141,7 @@ def measured(job: Job, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return dict(zip(QUANTITIES, values, strict=True))
 
 
-def make(overrides: list[str]) -> tuple[study.Study, Path]:
+def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     chosen, rest = study.listed(overrides, "method", PATHS)
     if strange := set(chosen) - set(PATHS):
         raise UserError(f"method={','.join(sorted(strange))}: la_fig2 has the paths {', '.join(PATHS)}.")
@@ -149,7 +150,7 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
     title = "LA, Figure 2: an attacked image, step by step"
     study.announce(title, [(job, len(job.ids)) for job in opened])
 
-    draws, lines, grids = opened[0].config.cfg.report.bootstrap, [], []
+    draws, lines, tables = opened[0].config.cfg.report.bootstrap, [], []
     for job in opened:
         names, values = job.config.names, measured(job, chosen)
         of_cell = [
@@ -160,7 +161,7 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
             for k in range(STEPS + 1)
         ]
         lines += of_cell
-        grids.append(grid(pd.DataFrame(of_cell), values["lost"], chosen))
+        tables.append(table_of(pd.DataFrame(of_cell), values["lost"], chosen))
     numbers = pd.DataFrame(lines)
     counted = f"{opened[0].config.names['data']}, {numbers['n'].max()} images"
     facts = study.facts(opened, counted, "la_fig2", overrides)
@@ -172,21 +173,25 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
         "OOD: the largest softmax probability, or the log sum exp of the logits (the negative energy), is below the 5 % "
         "quantile of the clean images. An image of which the network is as sure as ever, if of another class, is not OOD.",
     ]
-    return study.Study("la_fig2", title, facts, grids, numbers, partial(draw, numbers)), opened[0].results
+    document = Document("la_fig2", title, numbers, tables, facts)
+    return document, partial(draw, numbers), opened[0].results
 
 
-def grid(numbers: pd.DataFrame, lost: np.ndarray, chosen: tuple[str, ...]) -> render.Grid:
+def table_of(numbers: pd.DataFrame, lost: np.ndarray, chosen: tuple[str, ...]) -> Table:
     """One network's: a row for each path and shown step.  lost: [n, paths, S]."""
     keyed = {(line["path"], line["step"], line["quantity"]): line for line in numbers.to_dict("records")}
     rows = []
     for path, k in [("clean", 0), *((path, k) for path in chosen for k in SHOWN)]:
         cells = [keyed[chosen[0] if path == "clean" else path, k, quantity] for quantity in QUANTITIES]
         name = path if path == "clean" else f"{path}, k = {k}"
-        rows.append([render.Cell(name), *map(study.shown, cells), render.Cell(str(cells[0]["n"]))])
+        rows.append([Entry(name), *map(study.shown, cells), Entry(str(cells[0]["n"]))])
     first = numbers.iloc[0]
     below = [said(path, lost[:, i]) for i, path in enumerate(chosen)]
-    return render.Grid(
-        "la_fig2", f"{first['model']} · {first['data']}", ["Path", *QUANTITIES.values(), "n"], rows, below
+    return Table(
+        f"{first['model']} · {first['data']}",
+        [Column(name) for name in ("Path", *QUANTITIES.values(), "n")],
+        rows,
+        below=below,
     )
 
 

@@ -22,17 +22,21 @@ TOP = "At a glance"  # the place above the tables; any other is a section of its
 
 @dataclass(frozen=True)
 class Found:
-    """What beside the lines there is to be drawn."""
+    """What a report was made from."""
 
-    results: Path
-    folder: Path  # of the report
     cfg: DictConfig
     overrides: list[str]  # the command line
+    results: Path
     rows: pd.DataFrame  # bench.store.rows.load_rows's
+    runs: dict[str, dict]
+    lines: pd.DataFrame
     labels: Mapping[str, str] = field(default_factory=dict)  # {run_id: what tells it from another run of its cell}
-    matching: Mapping[tuple[str, str], Mapping[str, list[str]]] = field(
-        default_factory=dict
-    )  # {(network, metric): {row: its runs}}
+    matching: Mapping = field(default_factory=dict)  # {(network, metric): {row: its runs}}
+
+    @property
+    def folder(self) -> Path:
+        """Where the report lies."""
+        return self.results / "report"
 
 
 @dataclass(frozen=True)
