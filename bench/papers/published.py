@@ -15,9 +15,7 @@ from metrics.quantities import Quantity
 
 FOLDER = Path(__file__).parents[2] / "results" / "published"
 TOLERANCE = {"absolute": 0.01, "relative": 0.05}  # of probabilities; of anything else, as a share of the printed value
-Printed = Mapping[
-    tuple[str, ...], str
-]  # {(model, method, metric, quantity, confidence): digits; ..., param, its value): digits}
+Printed = Mapping[tuple[str, ...], str]  # {(model, method, metric, quantity, confidence[, param, its value]): digits}
 
 
 def beside(

@@ -20,7 +20,7 @@ def written(table: Table) -> str:
 
 
 def flat(table: Table) -> tuple[list[str], list[list[Entry]]]:
-    """Header and rows where one line has to do: the first column of a group has its title, verdicts a column of their own."""
+    """Header and rows where one line has to do: a group's first column has its title, verdicts a column of their own."""
     header = [column.name for column in table.columns]
     start = 1
     for title, span in table.groups:

@@ -8,7 +8,7 @@ import pandas as pd
 from bench.papers import published
 from bench.report import means, significance
 from bench.report.quantities import SPEED, in_words
-from bench.report.table import NOTHING, Column, Entry, Table, estimate, title
+from bench.report.table import NOTHING, Entry, Table, columns, estimate, title
 from bench.text import plural
 from metrics.quantities import Quantity
 
@@ -40,13 +40,14 @@ def beside(
             if there.empty or measured.empty or model in there or model in published.impossible(paper, table):
                 continue
             scores = pd.DataFrame({
-                row: means.values(means.split(images[run], confidence, threshold), quantity, kind) for row, run in measured.items()
+                row: means.values(means.split(images[run], confidence, threshold), quantity, kind)
+                for row, run in measured.items()
             }).dropna()  # fmt: skip
             if len(scores):
                 heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"
                 header = ["Method", f"{kind.title}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
                 below = [_agreement(scores[_ranked(scores, there)], there, kind, draws)]
-                ranked = Table(heading, [*map(Column, header)], _rows(scores, there, draws), below=below, of=key)
+                ranked = Table(heading, columns(*header), _rows(scores, there, draws), below=below, of=key)
                 found.setdefault(key, []).append(ranked)
     return found
 

@@ -57,7 +57,7 @@ def tables(
     """A table per metric, confidence, data and model; a row per row.
 
     labels: {run_id: what tells it from another run of the same cell}. below: significance.compare's lines. A confidence
-    split of a metric is left out where it holds neither a measured nor a published value for any model; "all images" never is.
+    split of a metric is left out where it holds neither a measured nor a published value for any model; "all images" never.
     """
     found, everywhere = [], contradictions.of_all(numbers["contradictions"])
     for (metric, confidence), family in numbers.groupby(["metric", "confidence"], sort=False):
@@ -101,6 +101,11 @@ def measured(line: Mapping, digits: int = 4) -> Entry:
 def count(line: Mapping) -> Entry:
     """Of images, and of those that failed."""
     return Entry(f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else ""), float(line["n"]))
+
+
+def columns(*names: str) -> list[Column]:
+    """Of a table of which no column has a better end."""
+    return [Column(name) for name in names]
 
 
 def _table(

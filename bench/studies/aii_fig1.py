@@ -30,7 +30,7 @@ from bench.figures import tiles as mosaic
 from bench.figures.heatmaps import overlay
 from bench.images.source import ImageError
 from bench.report.document import Document
-from bench.report.table import Column, Entry, Table
+from bench.report.table import NOTHING, Entry, Table, columns, count
 from bench.rng import Rng
 from bench.running.attribution import explain
 from bench.running.job import Job
@@ -243,15 +243,14 @@ def table_of(numbers: pd.DataFrame, table: pd.DataFrame) -> Table:
     for method, part in numbers.groupby("method", sort=False):
         values = {line["quantity"]: line for line in part.to_dict("records")}
         cells = [study.shown(values[quantity]) for quantity in QUANTITIES]
-        count = count(part.iloc[0])
-        rows.append([Entry(method), *cells, Entry(follows(values)), count])
+        rows.append([Entry(method), *cells, Entry(follows(values)), count(part.iloc[0])])
     pictures = table.drop_duplicates("id")
     below = [
         f"Both classes are among the network's {TOP} most probable in {pictures['seen'].sum()} of {len(pictures)}."
     ]
     which = "all composites" if first["composites"] == "all" else f"composites with both classes in the first {TOP}"
     title = f"{first['model']} · {first['data']} · {which}"
-    return Table(title, [Column(name) for name in ("Method", *QUANTITIES.values(), "follows", "n")], rows, below=below)
+    return Table(title, columns("Method", *QUANTITIES.values(), "follows", "n"), rows, below=below)
 
 
 def follows(values: dict[str, dict]) -> str:

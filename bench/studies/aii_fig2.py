@@ -31,7 +31,7 @@ from bench.figures.heatmaps import overlay
 from bench.images.source import select
 from bench.networks.network import Network
 from bench.report.document import Document
-from bench.report.table import Column, Entry, Table
+from bench.report.table import Entry, Table, columns, count
 from bench.running.attribution import explain
 from bench.running.compute import prepare
 from bench.running.job import Job, bind, build
@@ -178,7 +178,7 @@ def table_of(numbers: pd.DataFrame) -> Table:
         verdict = Entry("yes" if values["difference"]["ci_low"] > 0 else "no")
         rows.append([Entry(method), *shown, verdict, count(part.iloc[-1])])
     below = ["Told: more on the patch where it is used, beyond the difference's interval."]
-    return Table("digits", [Column(name) for name in ("Method", *COLUMNS.values(), "told", "n")], rows, below=below)
+    return Table("digits", columns("Method", *COLUMNS.values(), "told", "n"), rows, below=below)
 
 
 def said(kind: str, use: dict[str, float], n: int) -> str:

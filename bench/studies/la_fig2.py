@@ -36,7 +36,8 @@ from bench.config import load
 from bench.errors import UserError
 from bench.figures import lines as plots
 from bench.report.document import Document
-from bench.report.table import Column, Entry, Table
+from bench.report.exhibits.exhibit import Figure
+from bench.report.table import Entry, Table, columns
 from bench.rng import Rng
 from bench.running.job import Job
 from bench.running.runner import look
@@ -173,8 +174,11 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
         "OOD: the largest softmax probability, or the log sum exp of the logits (the negative energy), is below the 5 % "
         "quantile of the clean images. An image of which the network is as sure as ever, if of another class, is not OOD.",
     ]
-    document = Document("la_fig2", title, numbers, tables, facts)
-    return document, partial(draw, numbers), opened[0].results
+    drawn, styles = panels(numbers)
+    pictures = tuple((panel.title, plots.svg(f"la_fig2-{k}", panel, styles)) for k, panel in enumerate(drawn))
+    figure = Figure(title, svg=pictures, legend=tuple((index, name) for name, index in styles.items()))
+    document = Document("la_fig2", title, numbers, tables, facts, figures=[figure])
+    return document, partial(plots.write, panels=drawn, styles=styles), opened[0].results
 
 
 def table_of(numbers: pd.DataFrame, lost: np.ndarray, chosen: tuple[str, ...]) -> Table:
@@ -189,7 +193,7 @@ def table_of(numbers: pd.DataFrame, lost: np.ndarray, chosen: tuple[str, ...]) -
     below = [said(path, lost[:, i]) for i, path in enumerate(chosen)]
     return Table(
         f"{first['model']} · {first['data']}",
-        [Column(name) for name in ("Path", *QUANTITIES.values(), "n")],
+        columns("Path", *QUANTITIES.values(), "n"),
         rows,
         below=below,
     )
@@ -203,10 +207,10 @@ def said(path: str, lost: np.ndarray) -> str:
     return f"{path}: {by}" + (f"; half of them by step {half[0]}." if len(half) else ".")
 
 
-def draw(numbers: pd.DataFrame, stem: Path) -> list[Path]:
-    """A panel a quantity, a line a path, on each network."""
+def panels(numbers: pd.DataFrame) -> tuple[list[plots.Panel], dict[str, int]]:
+    """A panel a quantity, a line a path, on each network; and {line: its index of style}."""
     several = numbers["model"].nunique() > 1
-    panels = []
+    found = []
     for quantity, title in QUANTITIES.items():
         of_panel = numbers[numbers["quantity"] == quantity]
         lines = []
@@ -214,9 +218,9 @@ def draw(numbers: pd.DataFrame, stem: Path) -> list[Path]:
             columns = (part[key].to_numpy(dtype=float) for key in ("step", "mean", "ci_low", "ci_high"))
             lines.append(plots.Line(f"{path}, {model}" if several else path, *columns))
         kind = "mean" if quantity == "probability" else "share of images"
-        panels.append(plots.Panel(title, "step k", kind, lines, ticks=TICKS, floor=-0.02, ceiling=1.02))
-    names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
-    return plots.write(stem, panels, {name: i for i, name in enumerate(names)})
+        found.append(plots.Panel(title, "step k", kind, lines, ticks=TICKS, floor=-0.02, ceiling=1.02))
+    names = dict.fromkeys(line.name for panel in found for line in panel.lines)
+    return found, {name: i for i, name in enumerate(names)}
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def main(doc: str, make: Callable[[list[str]], tuple[Document, Draw, Path]]) -> 
         document, draw, results = make(arguments)
         folder = results / "report"
         drawn = draw(folder / document.name)
-        document.figures = [Figure(document.title, files=tuple(file.name for file in drawn))]
+        figure = next(iter(document.figures), Figure(document.title))
+        document.figures = [replace(figure, files=tuple(file.name for file in drawn))]
         paths = document.save(folder) + drawn
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -16,8 +16,8 @@ from bench.text import slug
 PLACE = "Curves"
 ABOUT = (
     "What the network says of the target while values are put in or taken out, the most important first. Line: mean over "
-    "images; band: its 95 % interval at each point (mean ± 1.96 standard errors). Of a method's runs the usual one is drawn. "
-    "Point at a name to see its line alone; press it to keep it."
+    "images; band: its 95 % interval at each point (mean ± 1.96 standard errors). Of a method's runs the usual one is "
+    "drawn. Point at a name to see its line alone; press it to keep it."
 )
 SHARE = {"insertion": "share of values put in", "deletion": "share of values taken out"}  # the curves that rows have
 

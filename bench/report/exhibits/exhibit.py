@@ -3,8 +3,8 @@
     def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterable[Figure]
 
 lines: the report's, as bench.report.lines has them, and `kind`, what a quantity is. runs: the records that it draws on, by
-run id. plan: the experiment, None of a report on all rows. Every file of the folder that has such a function is asked, in the
-order of their names; figures of one place stand together.
+run id. plan: the experiment, None of a report on all rows. Every file of the folder that has such a function is asked, in
+the order of their names; figures of one place stand together.
 """
 
 import importlib

@@ -13,8 +13,9 @@ from bench.text import slug
 
 ABOUT = (
     "Means over images and their 95 % bootstrap intervals, the best on top. Filled blue: the best of the comparable rows; "
-    "hollow blue: not told from it by a paired test over the same images; orange cross: published. Ranks: mean over the images "
-    "that all rows share; a bar joins rows no two of which a paired test tells apart (Wilcoxon, 5 %, Holm over all pairs)."
+    "hollow blue: not told from it by a paired test over the same images; orange cross: published. Average ranks: over the "
+    "images that the rows share; a bar joins rows no two of which a paired test tells apart (Wilcoxon, 5 %, Holm over all "
+    "pairs)."
 )
 
 
