@@ -7,27 +7,28 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from tqdm import tqdm
 
-from bench.config import CONF, Config, chosen
+from bench.config import CONF, configured, launch
 from bench.errors import UserError
 from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
 from bench.running.job import Job, open_job
-from bench.running.runner import missing, run
+from bench.running.progress import Bar
+from bench.running.remarks import Remarks, failures
+from bench.running.runner import run
 from bench.running.summary import summary
+from bench.running.work import missing
 from bench.text import plural
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
-    config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
+        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
         failed = carry_out(open_job(of_cell(config)))
         if failed:
-            image, why = next(iter(failed.items()))
-            raise UserError(f"{plural(len(failed), 'image')} failed; {image}: {why}. The next run tries again.")
+            raise UserError(f"{failures(failed)} The next run tries again.")
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:  # Hydra runs the other cells first, then exits 1
             raise CompactHydraException(f"error: {error}") from error
@@ -36,7 +37,7 @@ def main(cfg: DictConfig) -> None:
 
 def carry_out(job: Job) -> dict[str, str]:
     """Compute what is missing, with a forecast before and the means after. Returns the failed images and why."""
-    work = missing(job)
+    work, remarks = missing(job), Remarks(job.method_name)
     names = job.config.names
     wanted = ", ".join(job.metrics) or "maps alone"
     print(f"{names['method']} on {names['model']}, {names['data']}: {wanted}", file=sys.stderr)
@@ -45,18 +46,19 @@ def carry_out(job: Job) -> dict[str, str]:
         print(f"Nothing to compute. There already: {plural(there, 'image')}.", file=sys.stderr)
     else:
         lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
-        cost = forecast(job, lacking).line(len(work), job.compute.batch_size)
+        cost, width = forecast(job, lacking), job.compute.batch_size
         before = f"There already: {plural(there, 'image')}. " if there else ""
-        print(f"{before}To do: {cost}", file=sys.stderr)
+        print(f"{before}To do: {cost.line(len(work), width)}", file=sys.stderr)
         for metric in lacking or ([] if job.metrics else [None]):
             job.record(metric)
-        with tqdm(total=len(work), unit="image", smoothing=0.05) as bar:
-            for images in run(job, work):
-                bar.update(images)
-    text, failed = summary(job)
-    print(text)
+        with Bar(job.network, len(work), width, cost.forward + cost.scoring) as bar:
+            for progress in run(job, work):
+                remarks.add(progress)
+                bar.batch(progress.images, len(progress.failed))
+    text, failed = summary(job, remarks.failed)
+    print(text, *remarks.lines(), sep="\n")
     return failed
 
 
 if __name__ == "__main__":
-    main()
+    launch(main)

@@ -24,12 +24,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from torch import Tensor, nn
+from scipy.stats import rankdata
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bench.config import Config, chosen
+from bench.config import configured, launch
 from bench.errors import UserError
-from bench.images.source import stream
+from bench.images.stream import stream
 from bench.networks.network import Network
 from bench.rng import Rng
 from bench.running.job import Job, open_job
@@ -44,9 +45,9 @@ IMAGES = 16  # unless data.limit says otherwise
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     hydra_cfg = HydraConfig.get()
-    cfg.data.limit = cfg.data.limit or IMAGES
-    config = Config(cfg, chosen(cfg, hydra_cfg.runtime.choices), list(hydra_cfg.overrides.task))
     try:
+        config = configured(cfg, hydra_cfg.runtime.choices, hydra_cfg.overrides.task)
+        cfg.data.limit = IMAGES if cfg.data.limit is None else cfg.data.limit
         job = open_job(config)
         table = pd.DataFrame(compare(job))
         file = save(table, job)
@@ -79,7 +80,7 @@ def compare(job: Job) -> Iterator[dict]:
     targets = [job.network(x).argmax(dim=1) for x in images]
 
     def maps(network: Network, k: int) -> Images:
-        rng = Rng(job.seed, job.method_name, batches[k].places, images[k].device)
+        rng = Rng(job.seed, job.method_name, batches[k].padded_ids, images[k].device)
         return job.method(network, images[k], targets[k], rng).detach().abs()
 
     trained = [maps(job.network, k) for k in range(len(batches))]
@@ -119,19 +120,9 @@ def settle(network: Network, layers: list[nn.Module], images: list[Images]) -> N
 
 def rank_correlation(a: Images, b: Images) -> PerImage:
     """Spearman's, image by image; 0 where a map is the same everywhere and ranks nothing."""
-    pairs = zip(a.flatten(1), b.flatten(1), strict=True)
-    return torch.stack([_correlation(ranks(one), ranks(other)) for one, other in pairs])
-
-
-def ranks(values: Tensor) -> Tensor:
-    """[N] -> float64 [N]: 1 for the smallest; equal values share their mean rank."""
-    _, place, count = values.unique(return_inverse=True, return_counts=True)
-    return (count.cumsum(0).double() - (count - 1) / 2)[place]
-
-
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    a, b = a - a.mean(), b - b.mean()
-    return (a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-12)
+    one, other = (torch.from_numpy(rankdata(maps.flatten(1).cpu().numpy(), axis=1)) for maps in (a, b))
+    one, other = (ranks - ranks.mean(dim=1, keepdim=True) for ranks in (one, other))
+    return (one * other).sum(dim=1) / (one.norm(dim=1) * other.norm(dim=1)).clamp(min=1e-12)
 
 
 def save(table: pd.DataFrame, job: Job) -> Path:
@@ -144,4 +135,4 @@ def save(table: pd.DataFrame, job: Job) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    launch(main)

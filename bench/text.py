@@ -25,3 +25,10 @@ def slug(*names: str) -> str:
 def natural(name: str) -> list:
     """A key to sort by: la_table9 before la_table10."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+
+
+def duration(seconds: float) -> str:
+    """'12 s', '3 min', '5.2 h'."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

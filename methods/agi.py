@@ -16,6 +16,7 @@ Cost: 1 forward pass, and for each class T (1 forward + 2 backward) and 1 forwar
 
 from torch import nn
 
+from bench.ranges import Classes, Count, Drawn, Reach
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import probability
@@ -28,10 +29,10 @@ def adversarial_gradient_integration(
     target: Targets,
     rng: Rng,
     *,
-    classes: list[int] | None,
-    n_classes: int,
-    epsilon: float,
-    steps: int,
+    classes: Classes | None,
+    n_classes: Drawn,
+    epsilon: Reach,
+    steps: Count,
 ) -> Images:
     """Signed, in units of probability: the fall of p_c on the ways to the false classes.
 

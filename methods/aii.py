@@ -15,8 +15,11 @@ Agrees with: a slow rewrite, image by image, class by class.
 Cost: as AGI, at most 401 forward and 800 backward passes.
 """
 
+from typing import Literal
+
 from torch import nn
 
+from bench.ranges import Classes, Count, Drawn, Reach
 from bench.rng import Rng
 from bench.types import Images, Logits, Objective, PerImage, Targets
 from methods.parts.targeted import targeted_paths
@@ -28,13 +31,13 @@ def intrinsic_information(
     target: Targets,
     rng: Rng,
     *,
-    classes: list[int] | None,
-    n_classes: int,
-    epsilon: float,
-    steps: int,
-    base: str,
+    classes: Classes | None,
+    n_classes: Drawn,
+    epsilon: Reach,
+    steps: Count,
+    base: Literal["restart", "walk"],
     stop: bool,
-    sign: int,
+    sign: Literal[1, -1],
 ) -> Images:
     """Signed, in nats: the change of S on the ways to the false classes.  target: only says which classes are false.
 

@@ -18,14 +18,17 @@ Agrees with: a slow rewrite, image by image, with torch's `interpolate`, `pad` a
 Cost: steps * scales forward and backward passes.
 """
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
+from bench.ranges import Between, Count, GreyLevels, Share
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.parts.diverse_input import diverse_gradient
+from methods.parts.diverse_input import Rate, diverse_gradient
 from methods.parts.gradient import probability
-from methods.parts.sign_walk import SENSE, sign_walk
+from methods.parts.sign_walk import SENSE, BlurStd, BlurWidth, Decay, Direction, sign_walk
 
 
 def attack_attribution(
@@ -34,20 +37,20 @@ def attack_attribution(
     target: Targets,
     rng: Rng,
     *,
-    steps: int,
-    epsilon: float,
-    direction: str,
+    steps: Count,
+    epsilon: GreyLevels,
+    direction: Direction,
     random_start: bool,
     jump_counts: bool,
-    diverse_rate: float,
-    diverse_probability: float,
-    scales: int,
-    nesterov: int,
+    diverse_rate: Rate,
+    diverse_probability: Share,
+    scales: Annotated[int, Between(1, 30)],
+    nesterov: Annotated[int, Between(-10, 10)],
     accumulate_grad: bool,
-    blur: int,
-    blur_std: float,
+    blur: BlurWidth,
+    blur_std: BlurStd,
     normalise: bool,
-    decay: float,
+    decay: Decay,
 ) -> Images:
     """In units of G; never negative unless the random jump counts.
 

@@ -17,15 +17,17 @@ Cost: steps * copies forward and backward passes; 200 as released.
 """
 
 import math
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
+from bench.ranges import Between, Count, GreyLevels, Share
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.parts.diverse_input import diverse_gradient
+from methods.parts.diverse_input import Rate, diverse_gradient
 from methods.parts.gradient import probability
-from methods.parts.sign_walk import sign_walk
+from methods.parts.sign_walk import BlurStd, BlurWidth, Decay, Direction, sign_walk
 
 
 def attexplore(
@@ -34,20 +36,20 @@ def attexplore(
     target: Targets,
     rng: Rng,
     *,
-    copies: int,
-    steps: int,
-    epsilon: float,
-    direction: str,
-    sigma: float,
-    rho: float,
-    mask: str,
-    diverse_rate: float,
-    diverse_probability: float,
+    copies: Count,
+    steps: Count,
+    epsilon: GreyLevels,
+    direction: Direction,
+    sigma: Annotated[float, Between(0, 255)],
+    rho: Annotated[float, Between(0, 100)],
+    mask: Literal["uniform", "gaussian"],
+    diverse_rate: Rate,
+    diverse_probability: Share,
     resize_back: bool,
-    blur: int,
-    blur_std: float,
+    blur: BlurWidth,
+    blur_std: BlurStd,
     normalise: bool,
-    decay: float,
+    decay: Decay,
 ) -> Images:
     """Never negative, in units of G.
 

@@ -18,10 +18,13 @@ sum(A) = p_c(x) - p_c(x*).
 Cost: 50 forward and backward passes to x* (`big_boundary`: T and 1 forward pass, see mfaba.py), 50 from there.
 """
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
 from bench.notes import note
+from bench.ranges import Between, Count, Reach
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import at, gradients, log_probability, per_image
@@ -35,11 +38,11 @@ def boundary_integrated_gradients(
     target: Targets,
     rng: Rng,
     *,
-    alpha: float,
-    steps: int,
+    alpha: Reach,
+    steps: Count,
     stop: bool,
     accumulate_grad: bool,
-    points: int,
+    points: Annotated[int, Between(2, 10_000)],
 ) -> Images:
     """p_c(x) - p_c(x*) shared out over the input values, signed, in units of probability.
 

@@ -8,11 +8,12 @@ The rankings of the perturbation metrics do not depend on sigma; infidelity and 
 import torch
 from torch import nn
 
+from bench.ranges import Positive
 from bench.rng import Rng
 from bench.types import Images, Targets
 
 
-def center_map(model: nn.Module, x: Images, target: Targets, rng: Rng, *, sigma: float) -> Images:
+def center_map(model: nn.Module, x: Images, target: Targets, rng: Rng, *, sigma: Positive) -> Images:
     """In (0, 1], the same in all channels and for all images.  sigma: as a share of the side. No passes."""
     height, width = x.shape[2:]
     dy, dx = ((torch.arange(n, dtype=x.dtype, device=x.device) + 0.5) / n - 0.5 for n in (height, width))

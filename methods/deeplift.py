@@ -26,10 +26,13 @@ and hand-written forms of attention, LayerNorm and SiLU with each other; complet
 Cost: 2 forward, 2 backward passes: image and baseline in one batch of twice the size.
 """
 
+from typing import Literal
+
 import torch
 from torch import nn
 
 from bench.notes import note
+from bench.ranges import Share
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import at
@@ -42,7 +45,14 @@ RULES = {
 
 
 def deeplift(
-    model: nn.Module, x: Images, target: Targets, rng: Rng, *, baseline: float, objective: str, rules: str
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    rng: Rng,
+    *,
+    baseline: Share,
+    objective: Literal["logit", "probability"],
+    rules: Literal["all", "released"],
 ) -> Images:
     """The objective's rise from x0 to x shared out over the input values, signed, in the objective's units.
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from bench.ranges import Count
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import input_gradient, per_image, probability
@@ -29,7 +30,7 @@ def expected_gradients(
     target: Targets,
     rng: Rng,
     *,
-    draws: int,
+    draws: Count,
     references: Callable[[Rng, Images], Images],
 ) -> Images:
     """Signed, in units of probability.  references: deals each image another one (bench/references.py)."""

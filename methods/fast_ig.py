@@ -10,6 +10,8 @@ supportive values first: sign = -1.
 Agrees with: `integrated_gradients` where the theorem holds; captum `InputXGradient`. Cost: 1 forward, 1 backward pass.
 """
 
+from typing import Literal
+
 from torch import nn
 
 from bench.rng import Rng
@@ -17,7 +19,9 @@ from bench.types import Images, Targets
 from methods.parts.gradient import input_gradient, probability
 
 
-def fast_integrated_gradients(model: nn.Module, x: Images, target: Targets, rng: Rng, *, sign: int) -> Images:
+def fast_integrated_gradients(
+    model: nn.Module, x: Images, target: Targets, rng: Rng, *, sign: Literal[1, -1]
+) -> Images:
     """Signed, in units of probability; no value of x, no attribution.
 
     sign: 1: what supports the target counts as positive; -1: as released.  rng: ignored, the method is deterministic.

@@ -28,7 +28,7 @@ def grad_cam(model: nn.Module, x: Images, target: Targets, rng: Rng, *, layer: s
 
     handle = model.layer(layer).register_forward_hook(cut)
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.compiler.set_stance("force_eager"):  # no hook acts in compiled code
             value = probability(target)(model(x)).sum()
     finally:
         handle.remove()

@@ -15,11 +15,13 @@ Cost: `steps` forward and backward passes, and a forward pass at x that only the
 """
 
 import math
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from bench.notes import note
+from bench.ranges import Between, Count, Share
 from bench.rng import Rng
 from bench.types import Images, Objective, Targets
 from methods.parts.gradient import at, gradients, per_image, probability
@@ -33,11 +35,11 @@ def guided_integrated_gradients(
     target: Targets,
     rng: Rng,
     *,
-    steps: int,
-    fraction: float,
-    max_distance: float,
-    baseline: float,
-    objective: str,
+    steps: Count,
+    fraction: Annotated[float, Between(0.001, 1)],
+    max_distance: Share,
+    baseline: Share,
+    objective: Literal["probability", "logit", "softmax_of_softmax"],
 ) -> Images:
     """f(x) - f(x0) shared out over the input values, signed, in units of f.  rng: ignored, the method is deterministic.
 

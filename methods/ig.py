@@ -8,16 +8,25 @@ Agrees with: captum `IntegratedGradients` on the same points; completeness, sum(
 Cost: `steps` forward and backward passes.
 """
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
+from bench.ranges import Between, Share
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.integral import straight_line
 
 
 def integrated_gradients(
-    model: nn.Module, x: Images, target: Targets, rng: Rng, *, steps: int, baseline: float
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    rng: Rng,
+    *,
+    steps: Annotated[int, Between(2, 10_000)],
+    baseline: Share,
 ) -> Images:
     """p_t(x) - p_t(x0) shared out over the input values, signed, in units of probability.
 

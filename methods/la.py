@@ -21,9 +21,12 @@ Cost: with R targeted runs, N (R + 1) forward and N + R (2 N - 1) backward passe
 and 800; `la_algorithm1` 420 and 420.
 """
 
+from typing import Annotated, Literal
+
 import torch
 from torch import Tensor, nn
 
+from bench.ranges import Between, Classes, Count, Drawn
 from bench.rng import Rng
 from bench.types import Images, Logits, Objective, Targets
 from methods.parts.classes import explored_classes, other_than
@@ -36,17 +39,17 @@ def local_attribution(
     target: Targets,
     rng: Rng,
     *,
-    choice: str,
-    classes: list[int] | None,
-    n_classes: int,
-    steps: int,
-    spatial_range: float,
-    space: str,
-    step: float,
+    choice: Literal["random", "runners_up"],
+    classes: Classes | None,
+    n_classes: Drawn,
+    steps: Count,
+    spatial_range: Annotated[float, Between(0, 10_000, above=True)],
+    space: Literal["linear", "constant"],
+    step: Annotated[float, Between(0, 100, above=True)],
     clip: bool,
-    objective: str,
-    attack: str,
-    rule: str,
+    objective: Literal["probability", "log_probability"],
+    attack: Literal["targeted", "untargeted", "both"],
+    rule: Literal["equation2", "algorithm1"],
 ) -> Images:
     """Signed, in units of the objective; the untargeted run's part is never negative.
 

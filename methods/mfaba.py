@@ -16,6 +16,7 @@ Cost: T forward and backward passes and 1 forward pass (none if T = steps); on E
 from torch import Tensor, nn
 
 from bench.notes import note
+from bench.ranges import Count, Reach
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import at, gradients, log_probability, per_image
@@ -23,7 +24,14 @@ from methods.parts.paths import Slots, follow
 
 
 def boundary_attribution(
-    model: nn.Module, x: Images, target: Targets, rng: Rng, *, alpha: float, steps: int, box: float
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    rng: Rng,
+    *,
+    alpha: Reach,
+    steps: Count,
+    box: Reach,
 ) -> Images:
     """Never negative, in units of probability: how far each input value lowered p_c on the way to another class.
 

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.notes import note
+from bench.ranges import Count, GreyLevels, Noise
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import probability
-from methods.parts.sign_walk import sign_walk
+from methods.parts.sign_walk import Decay, Direction, sign_walk
 
 
 def neuron_attribution_attack(
@@ -32,12 +33,12 @@ def neuron_attribution_attack(
     rng: Rng,
     *,
     layer: str | None,
-    probes: int,
-    noise: float,
-    steps: int,
-    epsilon: float,
-    direction: str,
-    decay: float,
+    probes: Count,
+    noise: Noise,
+    steps: Count,
+    epsilon: GreyLevels,
+    direction: Direction,
+    decay: Decay,
 ) -> Images:
     """Never negative, in units of G.
 
@@ -95,6 +96,7 @@ def outputs(module: nn.Module, cut: bool) -> Iterator[list[Tensor]]:
 
     handle = module.register_forward_hook(keep)
     try:
-        yield seen
+        with torch.compiler.set_stance("force_eager"):  # no hook acts in compiled code
+            yield seen
     finally:
         handle.remove()

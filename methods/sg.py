@@ -11,12 +11,13 @@ Cost: `draws` forward and backward passes.
 import torch
 from torch import nn
 
+from bench.ranges import Count, Noise
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import input_gradient, probability
 
 
-def smooth_grad(model: nn.Module, x: Images, target: Targets, rng: Rng, *, draws: int, sigma: float) -> Images:
+def smooth_grad(model: nn.Module, x: Images, target: Targets, rng: Rng, *, draws: Count, sigma: Noise) -> Images:
     """The mean gradient around x, signed, in 1 / units of x.  sigma: of the noise, in units of x."""
     total = torch.zeros_like(x)
     for _ in range(draws):

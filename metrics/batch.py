@@ -20,7 +20,18 @@ Readings = dict[str, Tensor]  # what is read off the network: readout -> [B], or
 
 
 class Unfit(ValueError):
-    """A metric cannot score these images, whatever the map. The message says what they lack, and the cure."""
+    """A metric cannot score these images, whatever the map. The message says what they lack, and the cure.
+
+    key: the metric's setting that is to blame, if one is.
+    """
+
+    def __init__(self, message: str, key: str | None = None):
+        super().__init__(message)
+        self.key = key
+
+    def of(self, metric: str) -> str:
+        """The message, with the name of the metric or of its key."""
+        return f"metric.{metric}.{self.key}: {self}" if self.key else f"metric={metric}: {self}"
 
 
 class MapBatch:
@@ -71,6 +82,11 @@ class MapBatch:
     def _curves_of(self, order: str, baseline: str, step: int) -> tuple[Readings, Readings]:
         """Insertion and deletion, frame by frame: readout -> [B, S + 1], both ends included."""
         tau, steps = reveal_index(self.attribution, order, step)
+        if steps < 2:
+            values = self.x[0].numel() if order == "element" else self.x[0, 0].numel()
+            raise Unfit(
+                f"{step} values a step leave no point between a curve's ends; expected fewer than {values}.", "step"
+            )
         tau = tau.contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
         x, blank = self.x, self.baseline(baseline)
         insertion, deletion = [self.blank(baseline)], [self.clean()]

@@ -14,8 +14,11 @@ Departures: theirs explains the label, here the run's target; theirs scales noth
 Agrees with: captum `infidelity(..., normalize=True)` on the same perturbations.
 """
 
+from typing import Annotated
+
 import torch
 
+from bench.ranges import Between, Count, Positive
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {"score": {"title": "Score", "better": "low", "unit": "logit²"}}
@@ -23,7 +26,9 @@ DRAWS = True
 
 
 @torch.inference_mode()
-def infidelity(batch: MapBatch, *, draws: int, share: float, sigma: float) -> Readings:
+def infidelity(
+    batch: MapBatch, *, draws: Count, share: Annotated[float, Between(0.001, 1)], sigma: Positive
+) -> Readings:
     """score, [B], in squared units of the logit; lower is better.
 
     draws: perturbations of an image; every method's maps meet the same ones.  share: of an image's values, that a draw

@@ -9,6 +9,8 @@ Higher is better, and knows nothing of what the network uses: a network that loo
 the object. Beside both stands what chance gives, the share of the image that the mask covers.
 """
 
+from typing import Literal
+
 from torch import Tensor
 
 from metrics.batch import MapBatch, Readings, Unfit
@@ -17,7 +19,7 @@ QUANTITIES = {"score": {"title": "Score", "better": "high"}}
 DRAWS = False
 
 
-def localisation(batch: MapBatch, *, game: str) -> Readings:
+def localisation(batch: MapBatch, *, game: Literal["mass", "pointing"]) -> Readings:
     """score, [B], in [0, 1]; a map without a positive value has a mass of 0. No passes.
 
     game: `mass` or `pointing`. A pixel's attribution is the sum of its channels; of equal largest values the first counts.

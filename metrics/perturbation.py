@@ -6,8 +6,11 @@ area under the curve. Petsiuk, Das & Saenko, BMVC 2018 (RISE), https://arxiv.org
 stand in conf/metric.
 """
 
+from typing import Annotated, Literal
+
 import torch
 
+from bench.ranges import Between
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {
@@ -18,7 +21,14 @@ QUANTITIES = {
 DRAWS = False
 
 
-def perturbation(batch: MapBatch, *, order: str, baseline: str, readout: str, step: int) -> Readings:
+def perturbation(
+    batch: MapBatch,
+    *,
+    order: Literal["channel_union", "channel", "element", "pixel"],
+    baseline: Literal["black", "confusion", "grey", "blur"],
+    readout: Literal["probability", "kl"],
+    step: Annotated[int, Between(1)],
+) -> Readings:
     """insertion and deletion, [B], areas over [0, 1]; insertion_curve and deletion_curve, [B, S + 1].
 
     readout: `probability` of the target, in [0, 1], or `kl`: KL(uniform || p), in nats, which is large where the network

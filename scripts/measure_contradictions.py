@@ -21,7 +21,7 @@ from torch import nn
 
 from bench.config import load
 from bench.errors import UserError
-from bench.images.source import stream
+from bench.images.stream import stream
 from bench.papers.published import FOLDER
 from bench.rng import Rng
 from bench.running.job import Job, build, open_job

@@ -14,15 +14,19 @@ from tqdm import tqdm
 
 from bench.config import CONF, load
 from bench.errors import UserError
-from bench.images.source import stream
+from bench.images.stream import stream
 from bench.running.job import open_job
-from bench.running.runner import judge
+from bench.running.runner import rows_of
 from bench.studies import study
 
 IMAGES = 8  # unless data.limit says otherwise
 BATCHES = (1, 8)
 PRECISIONS = ("fp32", "fp64")
-ELSEWHERE = {"precomputed"}  # its maps are files: there is nothing to round
+ELSEWHERE = {
+    "precomputed",  # its maps are files: there is nothing to round
+    *("captum", "cam"),  # of other libraries, by a name that must be given
+    *("rollout", "generic_attention"),  # of transformers: one image at a time, at any batch size
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -62,7 +66,7 @@ def insertions(overrides: list[str]) -> np.ndarray:
         rows = [
             row
             for batch in stream(job.source, job.ids, job.compute.batch_size, workers=0)
-            for row in judge(job, batch, ("unified",))["unified"]
+            for row in rows_of(job, batch, ("unified",))[0]["unified"]
         ]
     for row in rows:
         if row["status"] != "ok":

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from bench.images.preprocessing import Preprocessing
-from bench.images.source import stream
+from bench.images.stream import stream
 from bench.images.synthetic import Synthetic
 from bench.networks.tiny import WEIGHTS, TinyNet
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.models import VisionTransformer
 from torch import nn
 
 from bench.images.preprocessing import Preprocessing
@@ -9,6 +10,21 @@ from bench.networks.network import Network
 from bench.rng import Rng
 
 SIZE, CLASSES, IDS = 16, 6, ["cat", "dog", "fox", "owl"]
+SETTINGS = {  # what a method must be given, and what makes a dear one cheap
+    "cam": ["method.name=SmoothGradCAMpp"],
+    "rise": ["method.masks=30"],
+    "captum": ["method.name=IntegratedGradients", "+method.arguments.n_steps=5"],
+    "kernel_shap": ["method.patch=4", "method.arguments.n_samples=30"],
+    "lime": ["method.patch=4", "method.arguments.n_samples=30"],
+    "occlusion": ["method.arguments.sliding_window_shapes=[3,4,4]", "method.arguments.strides=[3,4,4]"],
+    "feature_ablation": ["method.patch=4"],
+    "shapley_sampling": ["method.patch=4"],
+}
+NETWORK = {  # the class of the network of a method that Cnn does not suit
+    "rollout": "Vit",
+    "generic_attention": "Vit",
+    **dict.fromkeys(["lrp_epsilon_plus_flat", "lrp_epsilon_alpha2_beta1_flat", "lrp_epsilon_gamma_box"], "Plain"),
+}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -33,6 +49,28 @@ class Cnn(nn.Module):
         return self.head(x.flatten(1))
 
 
+class Plain(Cnn):
+    """Cnn, of modules alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.flat = nn.AdaptiveAvgPool2d(4), nn.Flatten()
+
+    def forward(self, x):
+        return self.head(self.flat(self.mean(self.features(self.pool(self.relu1(self.conv1(x)))))))
+
+
+class Vit(VisionTransformer):
+    """timm's vision transformer, small: a class token and patches of 4 × 4 pixels, in three blocks of two heads."""
+
+    def __init__(self):
+        super().__init__(
+            img_size=SIZE, patch_size=4, embed_dim=12, depth=3, num_heads=2, num_classes=CLASSES, dynamic_img_size=True
+        )
+        for parameter in self.parameters():
+            parameter.data += 0.3 * torch.randn_like(parameter)  # attention that knows what it looks at
+
+
 def network(net: nn.Module, size: int = SIZE, feature_layer: str | None = "features") -> Network:
     """As bench.networks.network wraps it."""
     return Network(
@@ -55,6 +93,13 @@ def cnn() -> Network:
     for parameter in net.parameters():
         parameter.data *= 2
     return network(net).double()
+
+
+def small(kind: type[nn.Module], feature_layer: str | None = None) -> Network:
+    """A network of this class, float64, 16 × 16 pixels to 6 classes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return network(kind(), feature_layer=feature_layer).double()
 
 
 @pytest.fixture

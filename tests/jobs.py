@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 
 from bench.config import load
 from bench.running.job import Job, open_job
-from bench.running.runner import missing, run
+from bench.running.runner import run
+from bench.running.work import missing
 
 SMALL = [
     "model=tiny",
@@ -28,8 +29,8 @@ def small_job(results: Path, *overrides: str) -> Job:
 def complete(job: Job, batches: int | None = None) -> int:
     """Run what is missing, or only the first so many batches. Returns the number of images that were computed."""
     images = 0
-    for n, count in enumerate(run(job, missing(job)), start=1):
-        images += count
+    for n, progress in enumerate(run(job, missing(job)), start=1):
+        images += progress.images
         if n == batches:
             break
     return images

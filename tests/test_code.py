@@ -20,9 +20,9 @@ def blank(model, x, target, rng, *, level):
 @pytest.mark.parametrize(
     ("run_id", "metric", "overrides"),
     [
-        ("3a0f73edef7383f4", "unified", ["method=sm"]),
-        ("5d3546a1bce01005", "kl", ["method=la"]),
-        ("2acdb5ef1a043665", "infidelity", ["method=ig", "run.seed=1", "model.size=32"]),
+        ("a058ee619f458fbf", "unified", ["method=sm"]),
+        ("113e490f83ba9b11", "kl", ["method=la"]),
+        ("d3b2ce11b6655354", "infidelity", ["method=ig", "run.seed=1", "model.size=32"]),
     ],
 )
 def test_run_ids_are_what_they_were(run_id, metric, overrides):

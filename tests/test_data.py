@@ -1,23 +1,27 @@
 """Sources, selection and the stream of batches. Every picture is made here; nothing is downloaded."""
 
 import inspect
-import io
 import math
 import multiprocessing
 from pathlib import Path
 
+import made
 import numpy as np
 import pytest
 import torch
 from hydra.utils import get_object
+from made import encoded, picture
 from omegaconf import OmegaConf
 from PIL import Image
 
 from bench.errors import UserError
-from bench.images.files import folder, natural, read_picture
+from bench.images.files import folder
 from bench.images.imagenet import WNIDS
+from bench.images.listing import natural
+from bench.images.pictures import read_picture
 from bench.images.preprocessing import Preprocessing
-from bench.images.source import ImageError, Sample, open_source, select, stream
+from bench.images.source import ImageError, Sample, open_source, select
+from bench.images.stream import stream
 from bench.images.synthetic import CLASSES, VERSION, draw
 
 CONF = Path(__file__).parent.parent / "conf" / "data"
@@ -25,15 +29,11 @@ SMALL = Preprocessing(size=8, resize=8)
 NO_SELECTION = {"ids": None, "subset": None, "sample": None, "limit": None}
 
 
-def opened(name, preprocessing=SMALL, run_seed=0, **settings):
+def opened(name, preprocessing=SMALL, /, run_seed=0, **settings):
     """What a run opens with data=<name> data.<key>=<value> …"""
-    cfg = OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), NO_SELECTION, settings)
+    shipped = OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+    cfg = OmegaConf.create(shipped | NO_SELECTION | settings)
     return open_source(cfg, preprocessing, run_seed)
-
-
-def picture(path, colour=0, size=(8, 8), mode="L"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, colour).save(path)
 
 
 class Numbers:
@@ -43,13 +43,16 @@ class Numbers:
         self.ids, self.broken, self.masks = [str(k) for k in range(n)], set(broken), masks
         self.loaded = multiprocessing.Value("i", 0)
 
+    def stamp(self, id):
+        return None
+
     def load(self, id):
         with self.loaded.get_lock():
             self.loaded.value += 1
         if id in self.broken:
             raise ImageError(f"{id} is broken")
         mask = torch.full((2, 2), int(id) % 2 == 1) if self.masks else None
-        return Sample(id, torch.full((3, 2, 2), int(id) / 100), int(id), mask)
+        return Sample(id, torch.full((3, 2, 2), int(id) / 100), f"print of {id}", int(id), mask)
 
 
 def grey(batch):
@@ -180,8 +183,7 @@ def test_a_missing_root_says_what_to_give(name, tmp_path):
 
 
 def test_folder_has_every_picture_under_its_path(tmp_path):
-    for name in ("10.png", "9.JPG", "cats/1.webp", "cats/old/1.bmp", ".cache/2.png", "cats/.3.png"):
-        picture(tmp_path / name)
+    made.folder(tmp_path, ["10.png", "9.JPG", "cats/1.webp", "cats/old/1.bmp", ".cache/2.png", "cats/.3.png"])
     (tmp_path / "notes.txt").write_text("no picture")
     source, ids = opened("folder", root=str(tmp_path))
     assert ids == source.ids == ["9", "10", "cats__1", "cats__old__1"]
@@ -200,8 +202,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 
 def test_labels_are_found_by_file_or_id_and_may_be_missing(tmp_path):
-    for name in ("a.png", "b/c.png", "d.png", "e.png"):
-        picture(tmp_path / name)
+    made.folder(tmp_path, ["a.png", "b/c.png", "d.png", "e.png"])
     for key, rows in (("file", ["a.png,3", "b/c.png,0", "d.png,"]), ("id", ["a,3", "b__c,0", "gone,7"])):
         (tmp_path / "labels.csv").write_text("\n".join([f"{key},label", *rows]), encoding="utf-8-sig")
         source = folder(str(tmp_path), SMALL)
@@ -269,12 +270,6 @@ REASONS = {
     "png_cut": "truncated",
     "text": "text.jpg: not a picture",
 }
-
-
-def encoded(image, kind="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -412,16 +407,8 @@ def parquet(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     datasets.disable_progress_bars()
-    greys = [encoded(Image.new("L", (8, 8), k)) for k in (10, 20)]
-    columns = {
-        "image": [{"bytes": content, "path": None} for content in (*greys, b"broken")] + [None],
-        "label": [5, -1, 0, 1],
-        "file": ["val/b", "val/a", "c", "d"],
-    }
-    features = {"image": datasets.Image(), "label": datasets.Value("int64"), "file": datasets.Value("string")}
-    table = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
-    table.to_parquet(str(tmp_path / "a.parquet"))
-    return tmp_path / "a.parquet"
+    images = [encoded(Image.new("L", (8, 8), 10)), encoded(Image.new("L", (8, 8), 20)), b"broken", None]
+    return made.parquet(tmp_path / "a.parquet", images, label=[5, -1, 0, 1], file=["val/b", "val/a", "c", "d"])
 
 
 @pytest.mark.filterwarnings("ignore")  # of datasets and what it imports
@@ -430,10 +417,9 @@ def test_parquet_on_disk(parquet):
     assert ids == ["row-000000", "row-000001", "row-000002", "row-000003"]
     (batch,) = stream(source, ids, width=4, workers=0)
     assert (batch.ids, batch.labels) == (ids[:2], [5, None])
-    assert [f"{f.id} {f.error}" for f in batch.failures] == [
-        "row-000002 row-000002: not a picture that Pillow can read",
-        "row-000003 row-000003: no picture in column image",
-    ]
+    assert [f.id for f in batch.failures] == ids[2:]
+    assert batch.failures[0].error.startswith("row-000002: not a picture (JPEG, PNG, ")
+    assert batch.failures[1].error == "row-000003: no picture in column image"
     assert batch.x[:2, 0, 0, 0].mul(255).round().tolist() == [10, 20]
     assert len({source.fingerprint(id) for id in ids}) == 4
 
@@ -447,7 +433,7 @@ def test_columns_can_be_named(parquet):
         opened("hf", root=str(parquet), image_column="imge")
     with pytest.raises(UserError, match=r"data\.label_column=file holds no class indices"):
         opened("hf", root=str(parquet), label_column="file")
-    with pytest.raises(UserError, match="cannot be opened"):
+    with pytest.raises(UserError, match=r"none\.parquet is not there"):
         opened("hf", root=str(parquet.parent / "none.parquet"))
 
 

@@ -7,6 +7,7 @@ from conftest import IDS, network
 from jobs import complete, rows_of, small_job
 from torch import nn
 
+from bench.config import load
 from bench.errors import UserError
 from bench.images.references import References
 from bench.images.source import ImageError, Sample
@@ -24,7 +25,7 @@ class Source:
         self.loaded.append(id)
         if id in self.broken:
             raise ImageError(f"{id} is broken")
-        return Sample(id, torch.full((3, 16, 16), float(self.ids.index(id))))
+        return Sample(id, torch.full((3, 16, 16), float(self.ids.index(id))), fingerprint=id)
 
 
 def bound(n, source, seed=0):
@@ -155,8 +156,8 @@ def test_references_come_in_the_images_dtype_and_layout(x):
 def test_one_image_has_no_others(source):
     with pytest.raises(UserError, match="2 that can be read"):
         dealt(bound(10, source), ["one"], 1)
-    with pytest.raises(UserError, match="references.n=0"):
-        References(0)
+    with pytest.raises(UserError, match="method.references.n=0: expected a whole number from 1"):
+        load(["method=eg", "method.references.n=0"])
 
 
 def test_a_row_does_not_depend_on_the_limit(tmp_path):

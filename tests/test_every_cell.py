@@ -4,6 +4,7 @@ shards, cut and resumed. A new file in conf/method or conf/metric is tested here
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import NETWORK, SETTINGS
 from jobs import complete, rows_of, small_job
 
 from bench.config import CONF
@@ -29,7 +30,9 @@ def assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_rows_do_not_depend_on_how_they_were_made(method, tmp_path):
     choice = [f"method={method}", "metric=[unified]", "metric.unified.step=384", "compute.batch_size=2"]
-    choice += [f"method.root={maps(tmp_path)}"] if method == "precomputed" else []
+    choice += [f"method.root={maps(tmp_path)}"] if method == "precomputed" else SETTINGS.get(method, [])
+    if method in NETWORK:
+        choice += [f"model.net._target_=conftest.{NETWORK[method]}", "model.feature_layer=null"]
     complete(small_job(tmp_path / "plain", *choice, ids(IDS)))
     for shard in ("2/3", "0/3", "1/3"):
         job = small_job(tmp_path / "parts", *choice, ids(IDS[::-1]), f"run.shard={shard}")

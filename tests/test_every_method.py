@@ -2,10 +2,11 @@
 
 import inspect
 
+import conftest
 import numpy as np
 import pytest
 import torch
-from conftest import IDS, SIZE
+from conftest import IDS, NETWORK, SETTINGS, SIZE
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -23,12 +24,12 @@ class Source:
     ids = [*IDS, "elk", "hen"]
 
     def load(self, id):
-        return Sample(id, Rng(8, "source", [id]).uniform(3, SIZE, SIZE)[0])
+        return Sample(id, Rng(8, "source", [id]).uniform(3, SIZE, SIZE)[0], fingerprint=id)
 
 
 @pytest.fixture(params=METHODS)
 def method(request, tmp_path):
-    cfg = load([f"method={request.param}"]).cfg.method
+    cfg = load([f"method={request.param}", *SETTINGS.get(request.param, [])]).cfg.method
     if OmegaConf.is_missing(cfg, "root"):  # a method that reads maps
         cfg.root = str(tmp_path)
         for image in IDS:
@@ -36,6 +37,13 @@ def method(request, tmp_path):
     made = instantiate(cfg, _convert_="all")
     bind(made, Source(), seed=0)
     return made
+
+
+@pytest.fixture
+def cnn(request, cnn):
+    """The tests' network, or another one of its size for a method that it does not suit."""
+    other = NETWORK.get(request.node.callspec.params["method"])
+    return conftest.small(getattr(conftest, other)) if other else cnn
 
 
 def explain(method, cnn, x, target, index):

@@ -6,7 +6,8 @@ from omegaconf import OmegaConf
 
 from bench.config import load
 from bench.running import forecast as forecasts
-from bench.running.forecast import Pace, duration, forecast, timed, total
+from bench.running.forecast import Pace, forecast, timed, total
+from bench.text import duration
 
 
 @pytest.mark.parametrize("method", ["ig", "sm", "gradcam", "random", "la", "attexplore_naa"])

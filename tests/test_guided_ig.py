@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.notes import listening
 from bench.rng import Rng
-from methods.guided_ig import guided_integrated_gradients
+from methods.guided_ig import explained, guided_integrated_gradients
 from methods.ig import integrated_gradients
 
 SETTINGS = {"steps": 15, "fraction": 0.25, "max_distance": 0.02, "baseline": 0.0, "objective": "probability"}
@@ -154,6 +154,6 @@ def test_a_broken_gradient_ends_and_breaks_its_own_image_only(cnn, x, target):
     assert found[1].isnan().any()
 
 
-def test_an_unknown_objective_is_named(cnn, x, target, rng):
+def test_an_unknown_objective_is_named(target):
     with pytest.raises(ValueError, match="logits.*expected probability, logit or softmax_of_softmax"):
-        guided_integrated_gradients(cnn, x, target, rng, **(SETTINGS | {"objective": "logits"}))
+        explained("logits", target)

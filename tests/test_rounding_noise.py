@@ -25,7 +25,7 @@ def test_only_the_batch_size_differs(monkeypatch):
 
 def test_a_failed_image_is_named(monkeypatch):
     failed = {"image_id": "owl", "status": "failed", "error": "the map holds NaN"}
-    monkeypatch.setattr(rounding_noise, "judge", lambda *_: {"unified": [failed]})
+    monkeypatch.setattr(rounding_noise, "rows_of", lambda *_: ({"unified": [failed]}, {}))
     with pytest.raises(UserError, match="method=sm, image owl: the map holds NaN"):
         rounding_noise.insertions([*SMALL, "method=sm", "data.limit=1"])
 

@@ -97,7 +97,7 @@ def test_a_broken_image_ends_with_1_and_says_so(run, tmp_path):
         *SMALL, "method=random", "data=folder", f"data.root={tmp_path / 'pictures'}", f"paths.results={tmp_path}"
     )
     assert status == 1
-    assert "1 image failed; a: " in err
+    assert "1 image failed. a: " in err
     assert "Traceback" not in err
 
 
@@ -123,7 +123,7 @@ def test_a_map_that_nobody_scores_and_that_cannot_be_made_is_a_failure_too(run, 
     choice = ["data=folder", f"data.root={tmp_path / 'pictures'}", "metric=[]", "run.save_attributions=true"]
     status, _, err = run(*SMALL, "method=random", *choice, f"paths.results={tmp_path}")
     assert status == 1
-    assert "1 image failed; a: " in err
+    assert "1 image failed. a: " in err
 
 
 def test_in_a_sweep_the_other_cells_are_run(run, tmp_path):

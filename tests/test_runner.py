@@ -13,6 +13,7 @@ from PIL import Image
 from bench.errors import UserError
 from bench.running import runner
 from bench.running.summary import summary
+from bench.store import records
 from bench.store.rows import SCHEMA
 
 FAST = ["method=random", "compute.batch_size=2", "metric=[unified]", "metric.unified.step=384"]
@@ -35,11 +36,11 @@ def test_nothing_is_computed_twice_and_more_images_or_metrics_compute_only_what_
     def counted(*overrides):
         job = small_job(tmp_path, "method=random", "compute.batch_size=2", *overrides)
         seen = []
-        monkeypatch.setattr(runner, "explain", lambda *a, **k: seen.append(k["n"]) or explain(*a, **k))
+        monkeypatch.setattr(runner, "attribute", lambda *a, **k: seen.append(k["n"]) or attribute(*a, **k))
         complete(job)
         return sum(seen)
 
-    explain = runner.explain
+    attribute = runner.attribute
     assert counted("data.limit=4") == 4
     assert counted("data.limit=4") == 0
     assert counted("data.limit=6") == 2
@@ -152,7 +153,7 @@ def test_labels_as_targets(tmp_path):
 
 
 def test_no_label_no_target(tmp_path):
-    with pytest.raises(UserError, match="image 0 has the label None"):
+    with pytest.raises(UserError, match=r"3 of 3 images have no label \(0, 1, 2\)"):
         complete(small_job(tmp_path / "r", *pictures(tmp_path / "pictures"), "run.target=label"))
 
 
@@ -220,6 +221,42 @@ def test_other_references_are_another_run(tmp_path):
     one = small_job(tmp_path, "method=eg", "metric=[unified]", "data.n=200")
     assert one.run_id("unified") == small_job(tmp_path, "method=eg", "metric=[unified]", "data.n=200").run_id("unified")
     assert one.run_id("unified") != small_job(tmp_path, "method=eg", "metric=[unified]", "data.n=300").run_id("unified")
+
+
+def test_a_setting_counts_only_where_it_is_read(tmp_path):
+    """A network's layer for Grad-CAM, its confusion colour for a fair score."""
+    metrics = ["metric=[fair,unified]", "model.confusion=[0.1,0.2,0.3]"]
+    for method, override, other in (
+        ("random", "model.feature_layer=body.0", set()),
+        ("gradcam", "model.feature_layer=body.0", {"fair", "unified"}),
+        ("random", "model.confusion=[0.3,0.2,0.1]", {"fair"}),
+    ):
+        one = small_job(tmp_path, f"method={method}", *metrics)
+        two = small_job(tmp_path, f"method={method}", *metrics, override)
+        assert {m for m in one.metrics if one.run_id(m) != two.run_id(m)} == other, (method, override)
+
+
+def test_a_record_answers_its_own_configuration_and_no_other(tmp_path):
+    job = small_job(tmp_path, *FAST)
+    job.record("unified")
+    record = yaml.safe_load((tmp_path / "runs" / f"{job.run_id('unified')}.yaml").read_text())
+    names = {**job.config.names, "metric": "unified"}
+    assert records.identity_of(record) == job.identity("unified")
+    assert records.matches(record, names, records.asked(names, job.config.cfg))
+    for override in ("run.seed=1", "metric.unified.step=192", "model.resize=36", "compute.precision=fp64"):
+        other = small_job(tmp_path, *FAST, override).config
+        assert not records.matches(record, names, records.asked(names, other.cfg)), override
+    assert not records.matches(record, {**names, "model": "other"}, records.asked(names, job.config.cfg))
+
+
+def test_a_record_of_before_identities_answers_too(tmp_path):
+    job = small_job(tmp_path, *FAST)
+    job.record("unified")
+    record = yaml.safe_load((tmp_path / "runs" / f"{job.run_id('unified')}.yaml").read_text())
+    del record["identity"], record["format"]
+    record["config"]["metric"]["_target_"] = "somewhere.else.perturbation"
+    names = {**job.config.names, "metric": "unified"}
+    assert records.matches(record, names, records.asked(names, job.config.cfg))
 
 
 def test_two_folders_are_two_runs(tmp_path):
@@ -297,4 +334,4 @@ def test_a_picture_that_breaks_takes_its_map_along(tmp_path):
 def test_where_code_lies_is_not_part_of_a_run(tmp_path):
     job = small_job(tmp_path)
     assert "_target_" not in str(job.identity("unified"))
-    assert job.identity("unified")["metric"]["builder"] == "perturbation"
+    assert job.identity("unified").metric["builder"] == "perturbation"

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench.images.preprocessing import Preprocessing
-from bench.images.source import stream
+from bench.images.stream import stream
 from bench.images.synthetic import Synthetic
 from bench.networks.tiny import WEIGHTS, TinyNet
 

@@ -1,8 +1,8 @@
 """Two folders of the same file names in one results folder."""
 
+import made
 import pytest
 from jobs import SMALL, complete, small_job
-from PIL import Image
 
 from bench.images.imagenet import imagenet
 from bench.images.preprocessing import Preprocessing
@@ -10,9 +10,8 @@ from bench.report import __main__ as report
 
 
 def fill(folder, images, shade):
-    folder.mkdir(parents=True)
     for k in range(images):
-        Image.new("RGB", (32 + shade, 32), (40 * k, shade, 30)).save(folder / f"{k}.png")
+        made.picture(folder / f"{k}.png", (40 * k, shade, 30), (32 + shade, 32), "RGB")
     return folder
 
 

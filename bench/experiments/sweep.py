@@ -7,7 +7,7 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from bench.config import Config, chosen, flag, load
+from bench.config import Config, configured, load
 from bench.errors import UserError
 from bench.experiments.plan import Cell, cells, images
 from bench.images.preprocessing import Preprocessing
@@ -15,6 +15,7 @@ from bench.images.source import Source, open_source
 from bench.running.forecast import USUAL_SIZE, total
 from bench.running.job import shard
 from bench.store import records
+from bench.store.maps import Maps
 from bench.store.rows import load_rows
 from bench.text import plural
 
@@ -30,7 +31,9 @@ def of_cell(config: Config) -> Config:
         if (key := override.split("=")[0].lstrip("+")) in CHOSEN:
             name, value = CHOSEN[key], override.partition("=")[2].strip("[]")
             raise UserError(f"An experiment chooses its {name} itself: instead of {key}=, experiment.{name}=[{value}].")
-    return composed(config, cells(plan)[plan.cell])
+    if plan.cell >= (n := len(numbered := cells(plan))):
+        raise UserError(f"experiment.cell={plan.cell}: {plan.name} has the cells 0 to {n - 1}.")
+    return composed(config, numbered[plan.cell])
 
 
 def composed(config: Config, cell: Cell) -> Config:
@@ -49,7 +52,7 @@ class Announcement(Callback):
         print(f"{config.experiment.title}.", file=sys.stderr)
         try:
             task = list(config.hydra.overrides.task)
-            print(_cost(Config(config, chosen(config, config.hydra.runtime.choices), task)), file=sys.stderr)
+            print(_cost(configured(config, config.hydra.runtime.choices, task)), file=sys.stderr)
         except UserError:
             return  # the first cell will say what is wrong
         except Exception as error:  # a forecast is no reason not to run
@@ -66,7 +69,7 @@ def _cost(config: Config) -> str:
 
     source, ids = opened(first.model.size or USUAL_SIZE)
     ids = shard(ids, first.run.shard)
-    left = _left(configs, ids, getattr(source, "collection", None))
+    left = _left(configs, ids, source.collection)
     maps = len(ids) * len(configs)
     there = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
     return f"{plural(len(configs), 'cell')} of {plural(len(ids), 'image')}{there}: " + total(
@@ -84,14 +87,12 @@ def _left(configs: list[Config], ids: list[str], collection: str | None) -> list
     done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
     left = []
     for config in configs:
-        there, kept = set(ids) if config.cfg.get("metric") else set(), flag(config.cfg.run, "save_attributions")
+        there, kept = set(ids) if config.cfg.get("metric") else set(), config.cfg.run.save_attributions
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}
-            found = [i for i, run in runs.items() if records.matches(run, names, config.cfg)]
-            there &= set().union(*(done.get(i, set()) & (_maps(results, runs[i]) if kept else set(ids)) for i in found))
+            wanted = records.asked(names, config.cfg)
+            found = [i for i, run in runs.items() if records.matches(run, names, wanted)]
+            mapped = {i: Maps(results, runs[i]["attribution_id"]).ids() if kept else set(ids) for i in found}
+            there &= set().union(*(done.get(i, set()) & mapped[i] for i in found))
         left.append(len(ids) - len(there))
     return left
-
-
-def _maps(results: Path, run: dict) -> set[str]:
-    return {file.stem for file in (results / "attributions" / str(run.get("attribution_id"))).glob("*.npy")}

@@ -1,13 +1,16 @@
 """ImageNet's validation images (ILSVRC 2012), in class folders or as the archive unpacks them."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from bench.errors import UserError
-from bench.images.files import SUFFIXES, ImageFiles, by_id, directory, sizes
+from bench.images.files import IMAGENET, ImageFiles
+from bench.images.listing import by_id, directory, pictures_in, readable, sizes
 from bench.images.preprocessing import Preprocessing
+from bench.images.source import duplicates
 
 WNIDS = Path(__file__).with_name("imagenet_wnids.txt").read_text().split()  # sorted; the place is the class index
 DEVKIT = "ILSVRC2012_devkit_t12"
@@ -16,22 +19,21 @@ DEVKIT = "ILSVRC2012_devkit_t12"
 def imagenet(root: str | None, devkit: str | None, preprocessing: Preprocessing) -> ImageFiles:
     """`root/n01440764/*.JPEG`: the folder says the class. Or `root/*.JPEG`: the development kit says it.
 
-    The class index is the place among all 1000 wnids, so that some of the folders are enough.
+    The class index is the place among all 1000 wnids, so that some of the folders are enough. The id is the file's name.
     devkit: the unpacked development kit; looked for in root and beside it if null.
     """
     base = directory(root, "imagenet", "ILSVRC 2012 validation images, from https://image-net.org/download-images.php")
-    folders = [f for f in base.iterdir() if f.is_dir() and re.fullmatch(r"n\d{8}", f.name)]
+    folders = [f for f in base.iterdir() if re.fullmatch(r"n\d{8}", f.name) and (f.is_dir() or f.is_symlink())]
     if strangers := sorted({f.name for f in folders} - set(WNIDS)):
         raise UserError(f"{base / strangers[0]} is not one of ImageNet's 1000 classes; remove it from data.root")
-    files = _pictures(base, *folders)
-    paths = by_id((f.stem, f) for f in files)
+    paths = by_id(_named([file for place in (base, *folders) for file in pictures_in(place)], base))
     if not paths:
         raise UserError(f"data.root={root} has neither class folders (n01440764, …) nor ILSVRC2012_val_*.JPEG")
     index = {wnid: k for k, wnid in enumerate(WNIDS)}
     labels = {id: index[f.parent.name] for id, f in paths.items() if f.parent != base}
     if flat := [id for id in paths if id not in labels]:
         labels |= flat_labels(flat, _find_devkit(base, devkit), index)
-    return ImageFiles(paths, labels, preprocessing, collection=sizes(paths))
+    return ImageFiles(paths, labels, preprocessing, classes=IMAGENET, collection=sizes(paths))
 
 
 def flat_labels(ids: list[str], devkit: Path, index: dict[str, int]) -> dict[str, int]:
@@ -65,6 +67,9 @@ def _find_devkit(base: Path, devkit: str | None) -> Path:
     )
 
 
-def _pictures(*folders: Path) -> list[Path]:
-    found = [f for folder in folders for f in folder.iterdir() if f.suffix.lower() in SUFFIXES]
-    return [f for f in found if not f.name.startswith(".")]
+def _named(files: list[Path], base: Path) -> Iterator[tuple[str, Path]]:
+    """An id for each: its name; with its class folder before it where folders share names (ImageNet-Sketch)."""
+    shared = set(duplicates(file.stem for file in files))
+    for file in files:
+        within = f"{file.parent.name}__" if file.stem in shared and file.parent != base else ""
+        yield readable(within + file.stem), file

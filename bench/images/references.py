@@ -12,6 +12,7 @@ import torch
 
 from bench.errors import UserError
 from bench.images.source import ImageError, Sample, Source
+from bench.ranges import Count
 from bench.rng import Rng
 from bench.types import Images
 
@@ -23,9 +24,7 @@ class References:
     image that is in it meets as many as one that is not: an image never meets itself.
     """
 
-    def __init__(self, n: int):
-        if n < 1:
-            raise UserError(f"references.n={n}: expected a number of images from 1.")
+    def __init__(self, n: Count):
         self.n = n
         self.images = None  # the pool, [n + 1, 3, H, W], once it is loaded
 

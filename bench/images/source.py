@@ -1,40 +1,45 @@
-"""Image sources: what an image is, which of them a run takes, and how they arrive.
+"""Image sources: what an image is, and which of them a run takes.
 
-A source knows the ids of its images and loads one of them. Everything else is the same for all sources and stands here:
-`open_source` picks the ids that a run was asked for, `stream` turns ids into batches. Where images come from is said in
-conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthetic`, beside this file.
+A source knows the ids of its images and loads one of them. Everything else is the same for all sources: `open_source`
+picks the ids that a run was asked for, `stream` (beside this file) turns ids into batches. Where images come from is said
+in conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthetic`, beside this file too.
 """
 
-import sys
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+import re
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from bench.errors import UserError, did_you_mean
+from bench.images.labels import composed, read_ids
 from bench.images.preprocessing import Preprocessing
 from bench.rng import Rng
 from bench.text import plural
 
-START = "fork" if sys.platform == "linux" else "spawn"  # said outright: a launcher may have put its own in place
 SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
 
 
 class ImageError(Exception):
-    """One image that cannot be read, in words that name it. The run goes on without it."""
+    """One image that cannot be read, in words that name it. The run goes on without it.
+
+    fingerprint: of its bytes, if these could be had.
+    """
+
+    def __init__(self, message: str, fingerprint: str | None = None):
+        super().__init__(message)
+        self.fingerprint = fingerprint
 
 
 @dataclass(frozen=True)
 class Sample:
     id: str
     pixels: Tensor  # float32 [3, H, W], in [0, 1]
+    fingerprint: str  # as the source's, of the very bytes that were decoded
     label: int | None = None  # class index
     mask: Tensor | None = None  # bool [H, W], where the labelled object is, if the source knows
 
@@ -43,6 +48,7 @@ class Sample:
 class Failure:
     id: str
     error: str
+    fingerprint: str | None = None  # None: not even its bytes could be read
 
 
 @dataclass(frozen=True)
@@ -57,20 +63,32 @@ class Batch:
     labels: list[int | None]  # len(ids)
     masks: Tensor | None  # bool [width, H, W], or None: the source has none
     failures: list[Failure]
+    fingerprints: dict[str, str] = field(default_factory=dict)  # of images and of failures, as far as bytes were read
+    stamps: dict[str, str] = field(default_factory=dict)  # likewise, where the source has stamps; older than the bytes
 
     @property
-    def places(self) -> list[str]:
-        """The id of the image at each of the `width` places."""
+    def padded_ids(self) -> list[str]:
+        """`width` ids: whose image lies at each place of x."""
         return self.ids + self.ids[-1:] * (len(self.x) - len(self.ids))
 
 
 class Source(Protocol):
     ids: list[str]  # every image, each once, in natural order (9 before 10); safe as file names
+    collection: str | None  # what tells these images from others of the same ids; None: the settings do
+    classes: int | None  # how many classes the labels number, whether or not all occur; None: nobody knows
+
+    def label(self, id: str) -> int | None:
+        """The class index, without reading the image."""
 
     def fingerprint(self, id: str) -> str:
         """sha256, in hex, of what the image is made from: other bytes or another label give another one.
 
         Never raises ImageError: an image that is gone has a fingerprint too, one that it loses when it comes back."""
+
+    def stamp(self, id: str) -> str | None:
+        """What changes with the fingerprint in all but odd cases, and is had without reading the image: size, time of
+        change and label of its file. None where there is none: then the fingerprint itself is cheap, or the only way.
+        """
 
     def load(self, id: str) -> Sample:
         """The image, preprocessed. Raises ImageError if it cannot be read."""
@@ -85,7 +103,11 @@ def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tup
     settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do
     selection = {key: settings.pop(key, None) for key in SELECTION}
     # partial: Hydra would turn a dataclass among its arguments into a config, and wrap what a constructor raises
-    source = instantiate(settings, _partial_=True, _convert_="all")(preprocessing=preprocessing)
+    build = instantiate(settings, _partial_=True, _convert_="all")
+    try:
+        source = build(preprocessing=preprocessing)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data: {error}; it was given {_shown(settings)}") from error
     if not source.ids:
         raise UserError(f"{settings['_target_']} found no images with {_shown(settings)}; check data.root")
     return source, select(source.ids, seed, **selection)
@@ -99,9 +121,9 @@ def select(
         raise UserError("data.ids and data.subset both name images; give one of them")
     chosen = known
     if ids is not None:
-        chosen = _checked([str(i) for i in (ids if isinstance(ids, list) else [ids])], known, "data.ids")
+        chosen = _checked([_written(i, known) for i in (ids if isinstance(ids, list) else [ids])], known, "data.ids")
     if subset is not None:
-        chosen = _checked(_lines(Path(subset).expanduser()), known, f"data.subset={subset}")
+        chosen = _checked(read_ids(Path(str(subset)).expanduser()), known, f"data.subset={subset}")
     if sample is not None:
         if (n := _count(sample, "data.sample")) > len(chosen):
             raise UserError(f"data.sample={n} asks for more than there are ({plural(len(chosen), 'image')}); lower it")
@@ -114,53 +136,17 @@ def select(
     return list(chosen)
 
 
-def stream(source: Source, ids: list[str], width: int, workers: int) -> Iterator[Batch]:
-    """The images, `width` ids at a time, in order. Holds two batches at most, however many images there are.
-
-    workers: processes that load ahead, 0 for none. A broken image becomes a Failure of the batch that its id falls in.
-    """
-    ahead = max(1, -(-width // workers)) if workers else None  # together, the workers prepare one batch ahead
-    loader = DataLoader(
-        _Loads(source, ids),
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=ahead,
-        generator=torch.Generator(),
-        multiprocessing_context=START if workers else None,
-    )
-    loaded = iter(loader)
-    while group := list(islice(loaded, width)):
-        yield collate(group, width)
-
-
-def collate(group: list[Sample | Failure], width: int) -> Batch:
-    """Up to `width` images as one batch of exactly `width`."""
-    samples = [item for item in group if isinstance(item, Sample)]
-    padded = samples + samples[-1:] * (width - len(samples))
-    masks = [s.mask for s in padded if s.mask is not None]
-    return Batch(
-        ids=[s.id for s in samples],
-        x=torch.stack([s.pixels for s in padded]) if samples else torch.empty(0, 3, 0, 0),
-        labels=[s.label for s in samples],
-        masks=torch.stack(masks) if samples and len(masks) == len(padded) else None,
-        failures=[item for item in group if isinstance(item, Failure)],
-    )
-
-
-class _Loads(Dataset):
-    """What a worker does: one id, one Sample or Failure."""
-
-    def __init__(self, source: Source, ids: list[str]):
-        self.source, self.ids = source, ids
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, k: int) -> Sample | Failure:
-        try:
-            return self.source.load(self.ids[k])
-        except ImageError as error:
-            return Failure(self.ids[k], str(error))
+def check_labels(source: Source, ids: Sequence[str], classes: int | None = None) -> None:
+    """UserError: images whose label is to be explained have none, or one that the network's `classes` do not have."""
+    labels = {id: source.label(id) for id in ids}
+    missing = [id for id, label in labels.items() if label is None]
+    beyond = [id for id, label in labels.items() if label is not None and classes is not None and label >= classes]
+    for which, what in ((missing, "no label"), (beyond, f"a label beyond the network's {classes} classes")):
+        if which:
+            raise UserError(
+                f"run.target=label, but {len(which):,} of {plural(len(labels), 'image')} have {what} "
+                f"({', '.join(which[:3])}{', …' * (len(which) > 3)}): give labels, or use run.target=prediction"
+            )
 
 
 def duplicates(values: Iterable[Hashable]) -> list:
@@ -176,23 +162,34 @@ def duplicates(values: Iterable[Hashable]) -> list:
 def _checked(wanted: list[str], known: list[str], by: str) -> list[str]:
     if not wanted:
         raise UserError(f"{by} names no image")
-    if twice := duplicates(wanted):
+    if twice := duplicates(map(composed, wanted)):
         raise UserError(f"{by} names {', '.join(twice[:5])} twice; name each image once")
-    there = set(known)
-    if strangers := [i for i in wanted if i not in there]:
+    there = {composed(id): id for id in known} | {id: id for id in known}  # ä is ä in whichever of Unicode's forms
+    found = [there.get(id) or there.get(composed(id)) for id in wanted]
+    if strangers := [id for id, known_as in zip(wanted, found, strict=True) if known_as is None]:
         more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
         hint = did_you_mean(strangers[0], known) or f" Ids look like {', '.join(known[:3])}."
         raise UserError(f"{by} names {', '.join(strangers[:5])}{more}, which the source does not have.{hint}")
-    return wanted
+    return found
 
 
-def _lines(path: Path) -> list[str]:
-    """Ids from a text file: one a line; from # on, a comment."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"data.subset={path} cannot be read ({error}); give a text file with one id a line") from error
-    return [id for line in text.splitlines() if (id := line.partition("#")[0].strip())]
+def _written(id: Any, known: list[str]) -> str:
+    """An id as it was written, where YAML has read a number, a switch or nothing: 2007_000032, 1e5, null."""
+    if isinstance(id, str):
+        return id
+    meant = [name for name in known if _read(name) == [(type(id), id)]]
+    if len(meant) > 1:
+        raise UserError(
+            f"data.ids: {id} may be {' or '.join(meant[:5])}; put it in quotes: 'data.ids=[\"{meant[0]}\"]'"
+        )
+    return meant[0] if meant else str(id)
+
+
+def _read(name: str) -> list[tuple[type, Any]]:
+    """What YAML makes of a word that it may not take for text; else nothing."""
+    if not re.fullmatch(r"[-+.\d][\w.+-]*|\d+(:\d+)+|~|(?i:null|true|false|yes|no|on|off)", name):
+        return []
+    return [(type(value), value) for value in OmegaConf.create(f"[{name}]")]
 
 
 def _count(value: Any, by: str) -> int:

@@ -7,6 +7,7 @@ any angle and of varying size. Sizes are fractions of the image, so every resolu
 
 import hashlib
 import math
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Sample
+from bench.ranges import Between, Seed
 from bench.rng import Rng
 
 VERSION = 1  # of the drawings: raise it when a change of code changes a pixel
@@ -24,20 +26,26 @@ CLASSES = ("disk", "ring", "square", "triangle", "plus", "star", "crescent", "he
 class Synthetic:
     """Image i is a function of (seed, i, size), its class i modulo 10, so that any first n are balanced."""
 
-    def __init__(self, n: int, seed: int, preprocessing: Preprocessing):
+    def __init__(self, n: Annotated[int, Between(1, 1_000_000)], seed: Seed, preprocessing: Preprocessing):
         if preprocessing.size < 32:
             raise UserError(f"data=synthetic draws images of 32 pixels and more; the model takes {preprocessing.size}")
         self.ids = [f"synthetic-{i:05d}" for i in range(n)]
         self.index = {id: i for i, id in enumerate(self.ids)}
-        self.seed, self.size = seed, preprocessing.size
+        self.seed, self.size, self.classes, self.collection = seed, preprocessing.size, len(CLASSES), None
 
     def fingerprint(self, id: str) -> str:
         recipe = f"synthetic/{VERSION}/{self.seed}/{self.index[id]}/{self.size}"
         return hashlib.sha256(recipe.encode()).hexdigest()
 
+    def label(self, id: str) -> int:
+        return self.index[id] % len(CLASSES)
+
+    def stamp(self, id: str) -> None:
+        return None
+
     def load(self, id: str) -> Sample:
         pixels, label, mask = draw(self.seed, self.index[id], self.size)
-        return Sample(id, pixels, label, mask)
+        return Sample(id, pixels, self.fingerprint(id), label, mask)
 
 
 def draw(seed: int, index: int, size: int) -> tuple[Tensor, int, Tensor]:

@@ -1,19 +1,18 @@
 """Runs the method on a batch, times it, counts its passes and checks what it returned."""
 
-from pathlib import Path
-
-import numpy as np
 from torch import Tensor
 
 from bench.notes import listening
 from bench.rng import Rng
 from bench.running.job import Job
 from bench.running.timing import Clock
-from bench.store.atomic import atomic_write
 from bench.types import Images, Targets
 
+TOLERANCE = 0.1  # of the sum that a method promises: what its maps may miss of it before a run says so
+SMALL = 0.05  # a promise below this, of a probability or a logit, is taken for this
 
-def explain(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> tuple[Images, list[dict]]:
+
+def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> tuple[Images, list[dict]]:
     """The maps, and for each of the first n images what its row says of the attribution.
 
     A map that is not finite is a failed row, never a score: it is set to zero here so that it can stay in the batch.
@@ -41,25 +40,18 @@ def explain(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> tup
     return maps.nan_to_num(0, 0, 0), facts
 
 
-def save(job: Job, maps: dict[str, Tensor | None]) -> None:
-    """<results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W], if wanted or there already: what lies
-    there is never the map of an image as it once was. None: there is no map, and what lies there goes.
+def remarks(maps: Images, facts: list[dict]) -> tuple[dict[int, float], list[int]]:
+    """What is odd of the first len(facts) maps, by their number: of those that miss the sum that they promise, by how much
+    of it; and those that are the same everywhere, so that a metric reads nothing but the order of ties.
     """
-    for image, values in maps.items():
-        file = _file(job, image)
-        if values is None:
-            file.unlink(missing_ok=True)
+    missed, constant = {}, []
+    for i, fact in enumerate(facts):
+        if fact["status"] != "ok":
             continue
-        if not (job.save_attributions or file.exists()):
-            continue
-        with atomic_write(file) as path, path.open("wb") as stream:
-            np.save(stream, values.float().cpu().contiguous().numpy())
-
-
-def unsaved(job: Job, image: str) -> bool:
-    """Whether the map of this image is wanted and not there."""
-    return job.save_attributions and not _file(job, image).exists()
-
-
-def _file(job: Job, image: str) -> Path:
-    return job.maps / f"{image}.npy"
+        one = maps[i].double()
+        if (gap := fact.get("completeness_gap")) is not None:
+            share = abs(gap) / max(abs(float(one.sum()) - gap), SMALL)
+            missed |= {i: share} if share > TOLERANCE else {}
+        if one.min() == one.max():
+            constant.append(i)
+    return missed, constant

@@ -1,6 +1,7 @@
 """What a run will cost, said before it starts: passes from a dry run, seconds from two passes of the network."""
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from bench.notes import listening
 from bench.rng import Rng
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
-from bench.text import plural
-from metrics.batch import MapBatch
+from bench.text import duration, plural
+from metrics.batch import MapBatch, Unfit
 
 CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
+MOST_PASSES = 50_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
 SHOWN = 2  # images that a CPU is timed by
 
 
@@ -47,29 +49,47 @@ class Forecast:
 def forecast(job: Job, metrics: list[str]) -> Forecast:
     """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
     classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
-    metrics = [job.metrics[name] for name in metrics]
+    metrics = {name: job.metrics[name] for name in metrics}
     try:
-        forward, backward, scoring = count(job.method, metrics, job.network.preprocessing, classes)
+        forward, backward, scoring = count(job.method, metrics, job.network.preprocessing, classes, job.network)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
     seconds = (forward + scoring) * one_forward + backward * one_backward
     return Forecast(forward, backward, scoring, seconds)
 
 
-def count(method: Callable, metrics: list[Callable], images: Preprocessing, classes: int) -> tuple[int, int, int]:
-    """Forward and backward passes of a method, at most, and passes that score its map, for one image."""
+def count(
+    method: Callable,
+    metrics: dict[str, Callable],
+    images: Preprocessing,
+    classes: int,
+    network: Network | None = None,
+) -> tuple[int, int, int]:
+    """Forward and backward passes of a method, at most, and passes that score its map, for one image.
+
+    network: for a method that states its passes (`passes(network, **hyperparameters)`), if there is one already.
+    """
     stub = Stub(images, classes)
     x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
-    with listening() as notes:
-        maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
-    counted = stub.forward_passes, stub.backward_passes
-    forward = int(notes.get("forward_passes", counted)[0])
-    backward = int(notes.get("backward_passes", counted[1:])[0])
+    stated = getattr(getattr(method, "func", None), "passes", lambda *_, **__: None)
+    if of_method := stated(network, **getattr(method, "keywords", {})):  # by a method that needs a network's inside
+        (forward, backward), maps = of_method, torch.zeros_like(x)
+    else:
+        with listening() as notes:
+            maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
+        counted = stub.forward_passes, stub.backward_passes
+        forward = int(notes.get("forward_passes", counted)[0])
+        backward = int(notes.get("backward_passes", counted[1:])[0])
+    before_scoring = stub.forward_passes
+    stub.most = math.inf  # a metric ends: its passes are the image's values at most
     if metrics:
         batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
-    for metric in metrics:
-        metric(batch)
-    return forward, backward, stub.forward_passes - counted[0]
+    for name, metric in metrics.items():
+        try:
+            metric(batch)
+        except Unfit as error:
+            raise UserError(error.of(name)) from error
+    return forward, backward, stub.forward_passes - before_scoring
 
 
 def total(configs: list[Config], source: Callable[[int], Source], left: list[int]) -> str:
@@ -89,7 +109,7 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
         if key not in known:
             method = build(cfg.method, "method")
             bind(method, source(size), cfg.run.seed)
-            metrics = [build(metric, f"metric.{name}") for name, metric in (cfg.get("metric") or {}).items()]
+            metrics = {name: build(metric, f"metric.{name}") for name, metric in (cfg.get("metric") or {}).items()}
             known[key] = count(method, metrics, Preprocessing(size, size), CLASSES)
         of_method, back, scoring = known[key]
         forward, backward = forward + images * (of_method + scoring), backward + images * back
@@ -148,10 +168,15 @@ class Stub(Network):
             confusion=None,
             weights_file=None,
         )
+        self.most = MOST_PASSES
         self.evidence = 50 * torch.eye(classes)[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.forward_passes += len(x)
+        if self.forward_passes > self.most:
+            raise UserError(
+                f"The method's settings ask for more than {self.most:,} forward passes an image; lower them."
+            )
         logits = self.evidence + self.net(x).mean(dim=(1, 2, 3))[:, None]
         if logits.requires_grad:
             logits.register_hook(self._count_backward)
@@ -180,10 +205,3 @@ def _try(network: Network, compute: Compute, images: int) -> tuple[int, float, f
 def _now(compute: Compute) -> float:
     compute.synchronise()
     return time.perf_counter()
-
-
-def duration(seconds: float) -> str:
-    """'12 s', '3 min', '5.2 h'."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,36 +1,27 @@
 """One job of the benchmark, opened: a network, a method, metrics and images, and the identity of what they make."""
 
-import datetime
 import functools
 import hashlib
-import importlib.metadata
-import json
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-import yaml
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-import bench
-from bench.config import ROOT, Config, flag
+from bench.config import Config
 from bench.errors import UserError
-from bench.images.source import Source, open_source
+from bench.images.source import Source, check_labels, open_source
 from bench.networks.network import Network
-from bench.rng import Rng
 from bench.running import compute
-from bench.store import code
-from bench.store.atomic import atomic_write
-from bench.store.records import PLACES, addressless
+from bench.running.colour import confusion_colour
+from bench.store import records
+from bench.store.identity import Identity
+from bench.store.maps import Maps
 from bench.store.rows import Rows
-from metrics import confusion
-
-RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
+from metrics.quantities import said
 
 
 @dataclass
@@ -47,7 +38,6 @@ class Job:
     metrics: dict[str, Callable]
     results: Path
     save_attributions: bool
-    unmapped: dict[str, str] = field(default_factory=dict)  # images whose map was wanted and could not be had, and why
     _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,117 +48,81 @@ class Job:
     def method_name(self) -> str:
         return self.config.names["method"]
 
-    def identity(self, metric: str | None) -> dict:
-        """All that can change a number, and nothing else: not where files lie, how many images, what batch size."""
-        cfg = {
-            group: addressless(OmegaConf.to_container(self.config.cfg[group], resolve=True))
-            for group in ("model", "data", "method")
-        }
-        metrics = self.config.cfg.get("metric")
-        return {
-            "protocol": bench.PROTOCOL,
-            "model": {k: v for k, v in cfg["model"].items() if k not in PLACES["model"]} | {"digest": self.weights},
-            "data": {k: v for k, v in cfg["data"].items() if k not in PLACES["data"]}
-            | {"name": self.config.names["data"], "collection": getattr(self.source, "collection", None)},
-            "method": {"name": self.method_name, **cfg["method"]}  # the name picks the random streams
-            | {f"{name}.digest": value.digest() for name, value in bound(self.method).items()},
-            "metric": {"name": metric, **addressless(OmegaConf.to_container(metrics[metric], resolve=True))}
-            if metric
-            else None,
-            "precision": self.config.cfg.compute.precision,
+    def identity(self, metric: str | None) -> Identity:
+        """metric: None: of the maps, whatever they are scored by."""
+        return Identity.of(self._config(metric), self.config.names, metric, self._found)
+
+    @functools.cached_property
+    def _found(self) -> dict[str, str | None]:
+        """What no setting says and may change a number."""
+        found = {
+            "weights": self.weights,
             "device": self.compute.device.type,
-            "seed": self.seed,
-            "target": self.config.cfg.run.target,
-            "code": self.code(metric),
+            "collection": self.source.collection,
         }
+        return found | {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
 
-    def code(self, metric: str | None) -> dict[str, int | str]:
-        """{builder: which version of it} of the network, the images, the method and the metric."""
-        cfg = self.config.cfg
-        built = {"model": cfg.model, "data": cfg.data, "method": cfg.method}
-        built |= {"metric": cfg.metric[metric]} if metric else {}
-        return code.versions({group: OmegaConf.to_container(part, resolve=True) for group, part in built.items()})
+    def _config(self, metric: str | None) -> dict:
+        """All that a run of this metric is made from, resolved."""
+        groups = ("model", "method", "data", "compute", "run")
+        config = {group: OmegaConf.to_container(self.config.cfg[group], resolve=True) for group in groups}
+        scored = OmegaConf.to_container(self.config.cfg.metric[metric], resolve=True) if metric else None
+        return config | {"metric": scored}
 
-    def fingerprint(self, image: str) -> str:
-        """Of all that an image's row is made from: the picture, and a file that the method reads for it, if it does."""
+    def made_of(self, image: str, picture: str) -> str:
+        """The picture's fingerprint, and that of a file that the method reads for this image, if it does."""
         own = getattr(getattr(self.method, "func", None), "fingerprint", None)
-        return self.source.fingerprint(image) + (own(image, **self.method.keywords) if own else "")
+        return picture + (own(image, **self.method.keywords) if own else "")
 
     def run_id(self, metric: str) -> str:
         if metric not in self._run_ids:
-            self._run_ids[metric] = _digest(self.identity(metric))
+            self._run_ids[metric] = self.identity(metric).id
         return self._run_ids[metric]
 
     @functools.cached_property
     def attribution_id(self) -> str:
         """Of the maps, whatever metrics they are scored by."""
-        return _digest(self.identity(None))
+        return self.identity(None).id
 
     def rows(self, metric: str) -> Rows:
         return Rows(self.results, {**self.config.names, "metric": metric}, self.run_id(metric))
 
     @functools.cached_property
-    def colour(self) -> dict:
-        """The network's confusion colour: published with the weights, or searched once per network and seed."""
-        if self.network.confusion is not None:
-            return {"colour": list(self.network.confusion), "source": "conf/model"}
-        network, size, device = self.network, self.network.preprocessing.size, self.compute.device
-        scale = [network.mean.flatten().tolist(), network.std.flatten().tolist()]
-        key = [self.weights, scale, size, device.type, self.config.cfg.compute.precision, self.seed, bench.PROTOCOL]
-        file = self.results / "confusion" / f"{_digest(key)}.yaml"
-        if not file.exists():
-            print("Searching the network's confusion colour: 6400 forward and backward passes, once.", file=sys.stderr)
-            found = confusion.search(self.network, Rng(self.seed, "confusion", [""], device), size)
-            _write_yaml(file, {"weights": self.weights, **vars(found), "colour": list(found.colour)})
-        return yaml.safe_load(file.read_text())
+    def maps(self) -> Maps:
+        return Maps(self.results, self.attribution_id)
+
+    @functools.cached_property
+    def colour(self) -> dict[str, object]:
+        """The network's confusion colour, and where it comes from."""
+        precision = self.config.cfg.compute.precision
+        return confusion_colour(self.network, self.weights, self.compute, precision, self.seed, self.results)
 
     def colour_tensor(self) -> torch.Tensor:
         return torch.tensor(self.colour["colour"])
 
-    @property
-    def maps(self) -> Path:
-        """The folder of this cell's maps."""
-        return self.results / "attributions" / self.attribution_id
-
     def record(self, metric: str | None) -> None:
-        """The recipe beside the rows: <results>/runs/<run_id>.yaml; of maps that nothing scores, recipe.yaml beside them.
-
-        A run continued elsewhere keeps both histories.
-        """
-        cfg = OmegaConf.to_container(self.config.cfg, resolve=True)
-        run_id = self.run_id(metric) if metric else None
-        file = self.results / "runs" / f"{run_id}.yaml" if metric else self.maps / "recipe.yaml"
-        scored = cfg["metric"][metric] if metric else None
-        session = {
-            "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "command": " ".join(["python -m bench.run", *self.config.overrides]),
-            "git": _git(),
-            "versions": _versions(),
-            "device": {
-                "type": self.compute.device.type,
-                "name": self.compute.device_name,
-                "batch_size": self.compute.batch_size,
-                "threads": torch.get_num_threads(),
-            },
-        }
+        """The recipe beside the rows: <results>/runs/<run_id>.yaml; of maps that nothing scores, recipe.yaml beside them."""
+        config, run_id = self._config(metric), self.run_id(metric) if metric else None
         record = {
             "run_id": run_id,
             "attribution_id": self.attribution_id,
             "cell": {**self.config.names, "metric": metric},
-            "config": {group: cfg[group] for group in ("model", "method", "data", "compute", "run")}
-            | {"metric": scored},
-            "code": self.code(metric),
+            "identity": asdict(self.identity(metric)),
+            "config": config,
+            **(asdict(said(config["metric"]["_target_"])) if metric else {}),
             "preprocessing": vars(self.network.preprocessing),
             "weights": {"digest": self.weights, **_file(self.network.weights_file)},
-            **({"confusion": self.colour} if scored and scored.get("baseline") == "confusion" else {}),
-            **session,
-            "data": {"images": len(self.source.ids), "collection": getattr(self.source, "collection", None)},
-            "continued": [],
+            **({"confusion": self.colour} if metric and config["metric"].get("baseline") == "confusion" else {}),
+            "data": {"images": len(self.source.ids), "collection": self.source.collection},
         }
-        if file.exists():
-            record = yaml.safe_load(file.read_text())
-            record["continued"] = [*record.get("continued", []), session]
-        _write_yaml(file, record)
+        device = {
+            "type": self.compute.device.type,
+            "name": self.compute.device_name,
+            "batch_size": self.compute.batch_size,
+            "threads": torch.get_num_threads(),
+        }
+        file = self.results / "runs" / f"{run_id}.yaml" if metric else self.maps.folder / "recipe.yaml"
+        records.write(file, record, self.config.overrides, device, {"torch": str(torch.__version__)})
 
 
 def open_job(config: Config) -> Job:
@@ -178,11 +132,9 @@ def open_job(config: Config) -> Job:
     weights = network.digest()
     settings, network = compute.prepare(cfg.compute, network)
     source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
-    if not isinstance(cfg.run.seed, int):
-        raise UserError(f"run.seed={cfg.run.seed}: expected a whole number.")
-    if cfg.run.target not in ("prediction", "label"):
-        raise UserError(f"run.target={cfg.run.target}: expected prediction or label.")
-    save, metrics = flag(cfg.run, "save_attributions"), cfg.get("metric") or {}
+    if cfg.run.target == "label":
+        check_labels(source, ids)
+    save, metrics = cfg.run.save_attributions, cfg.get("metric") or {}
     if not metrics and not save:
         raise UserError(
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
@@ -242,41 +194,7 @@ def shard(ids: list[str], part: str) -> list[str]:
     return ids[i::n]
 
 
-def _digest(identity: object) -> str:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _file(file: Path | None) -> dict:
     if file is None:
         return {"file": None, "sha256": None}
     return {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-
-
-def _versions() -> dict[str, str]:
-    versions = {"heatproof": bench.__version__, "protocol": str(bench.PROTOCOL), "python": sys.version.split()[0]}
-    return versions | {name: _version(name) for name in RECORDED} | {"torch": str(torch.__version__)}  # with its build
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-@functools.cache
-def _git() -> dict:
-    """The commit of this code, if it is a checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
-
-
-def _write_yaml(file: Path, content: dict) -> None:
-    with atomic_write(file) as path:
-        path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

@@ -1,78 +1,99 @@
 """The loop: images to maps, maps to scores, scores to rows."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bench.errors import UserError
-from bench.images.source import Batch, stream
-from bench.running.attribution import explain, save, unsaved
+from bench.images.source import Batch
+from bench.images.stream import stream
+from bench.running.attribution import attribute, remarks
 from bench.running.job import Job
 from bench.running.timing import Clock
+from bench.running.work import Work
+from bench.store.rows import Made
 from bench.types import Images, Targets
 from metrics.batch import MapBatch, Unfit
 
-Work = dict[str, tuple[str, ...]]  # image id -> the metrics it lacks (none: only its map is to be saved)
 Row = dict[str, object]
 
 
-def missing(job: Job) -> Work:
-    """What is not there yet: the difference between what was asked for and what is done."""
-    done = {metric: job.rows(metric).done() for metric in job.metrics}
-    lacking = {}
-    for image in job.ids:
-        made_of = {metric: there.get(image) for metric, there in done.items()}
-        now = (
-            job.fingerprint(image) if any(made_of.values()) else None
-        )  # reads the image: once, and only if it has rows
-        lacking[image] = tuple(metric for metric, then in made_of.items() if not then or then != now)
-    return {image: metrics for image, metrics in lacking.items() if metrics or unsaved(job, image)}
+@dataclass(frozen=True)
+class Progress:
+    """What a batch came to, when it is safe on disk."""
+
+    images: int
+    failed: dict[str, str]  # images without a map or a score, and why
+    missed: dict[str, float] = field(
+        default_factory=dict
+    )  # images whose map misses its promised sum, by how much of it
+    constant: list[str] = field(default_factory=list)  # images whose map is the same everywhere
 
 
-def run(job: Job, work: Work) -> Iterator[int]:
-    """Compute and store what is missing. Yields the number of images after each batch, when it is safe on disk."""
+def run(job: Job, work: Work) -> Iterator[Progress]:
+    """Compute and store what is missing, a batch at a time."""
     stores = {metric: job.rows(metric) for metric in job.metrics}
-    job.unmapped.clear()
     for metric, store in stores.items():
         store.forget([image for image, metrics in work.items() if metric in metrics])
     for metrics, images in groupby(sorted(work, key=work.get), key=work.get):
         for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
-            rows = judge(job, batch, metrics)
-            there = [*batch.ids, *(failure.id for failure in batch.failures)]
-            fingerprints = {image: job.fingerprint(image) for image in there}
+            rows, progress = rows_of(job, batch, metrics)
+            ids = [*batch.ids, *(failure.id for failure in batch.failures)]
+            prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
+            made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
             for metric in metrics:
-                stores[metric].add(rows[metric], fingerprints)
-            yield len(there)
+                stores[metric].add(rows[metric], made)
+            yield progress
 
 
-def judge(job: Job, batch: Batch, metrics: tuple[str, ...]) -> dict[str, list[Row]]:
-    """One row per image for each metric. Batches are padded: every pass has the same shape, whoever is in it."""
-    unread = [{"image_id": failure.id, "status": "failed", "error": failure.error} for failure in batch.failures]
-    job.unmapped |= {failure.id: failure.error for failure in batch.failures}
-    save(job, dict.fromkeys(failure.id for failure in batch.failures))
+def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str, list[Row]], Progress]:
+    """For each metric one row an image; and what there is to say of them.
+
+    Batches are padded: every pass has the same shape, whoever is in it.
+    """
+    failed = {failure.id: failure.error for failure in batch.failures}
+    unread = [{"image_id": image, "status": "failed", "error": error} for image, error in failed.items()]
+    job.maps.drop(failed)
     if not batch.ids:
-        return {metric: unread for metric in metrics}
-    x = job.compute.place(batch.x)
-    ids = batch.places
-    seen, target = look(job, batch, x)
-    maps, facts = explain(job, x, target, ids, n=len(batch.ids))
-    job.unmapped |= {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
-    save(job, {image: maps[i] if facts[i]["status"] == "ok" else None for i, image in enumerate(batch.ids)})
-    mask = batch.masks if batch.masks is None else batch.masks.to(x.device)
-    scored = MapBatch(job.network, x, target, maps, ids=ids, seed=job.seed, colour=job.colour_tensor, mask=mask)
+        return {metric: unread for metric in metrics}, Progress(len(failed), failed)
+    x, ids = job.compute.place(batch.x), batch.padded_ids
+    predictions, target = predict(job, batch, x)
+    maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
+    unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
+    keep(job, batch.ids, maps, unmapped)
+    masks = None if batch.masks is None else batch.masks.to(x.device)
+    scored = MapBatch(job.network, x, target, maps, ids=ids, seed=job.seed, colour=job.colour_tensor, mask=masks)
 
     rows = {}
     for metric in metrics:
         with Clock(job.compute) as clock, job.compute.scoring():
-            scores = measure(job, scored, metric)
+            scores = score(job, scored, metric)
         seconds = {"seconds_metric": clock.seconds / len(batch.ids)}
         rows[metric] = unread + [
-            row_of(sight | fact, {name: values[i] for name, values in scores.items()} | seconds)
-            for i, (sight, fact) in enumerate(zip(seen, facts, strict=True))
+            row_of(prediction | fact, {name: values[i] for name, values in scores.items()} | seconds)
+            for i, (prediction, fact) in enumerate(zip(predictions, facts, strict=True))
         ]
-    return rows
+    unscored = {row["image_id"]: row["error"] for part in rows.values() for row in part if row["status"] == "failed"}
+    missed, constant = remarks(maps, facts)
+    progress = Progress(
+        images=len(batch.ids) + len(batch.failures),
+        failed=failed | unmapped | unscored,
+        missed={batch.ids[i]: share for i, share in missed.items()},
+        constant=[batch.ids[i] for i in constant],
+    )
+    return rows, progress
+
+
+def keep(job: Job, ids: list[str], maps: Tensor, unmapped: dict[str, str]) -> None:
+    """Maps on disk, if they are wanted or there already: what lies there is never the map of an image as it once was."""
+    job.maps.drop(unmapped)
+    wanted = {i: image for i, image in enumerate(ids) if job.save_attributions or job.maps.has(image)}
+    arrays = {image: maps[i].float().cpu().contiguous().numpy() for i, image in wanted.items() if image not in unmapped}
+    job.maps.put(arrays)
 
 
 def row_of(about: Row, scores: Row) -> Row:
@@ -82,16 +103,16 @@ def row_of(about: Row, scores: Row) -> Row:
     return about | scores if about["status"] == "ok" else about
 
 
-def measure(job: Job, batch: MapBatch, metric: str) -> dict[str, np.ndarray]:
+def score(job: Job, batch: MapBatch, metric: str) -> dict[str, np.ndarray]:
     """What a metric says of each image: its numbers, [width], and its curves, [width, S]."""
     try:
         return {name: values.double().cpu().numpy() for name, values in job.metrics[metric](batch).items()}
     except Unfit as error:
-        raise UserError(f"metric={metric}: {error}") from error
+        raise UserError(error.of(metric)) from error
 
 
-def look(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
-    """What the network sees in the clean images, and the class that is explained and scored, [width]."""
+def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
+    """What the network says of the clean images, and the class that is explained and scored, [width]."""
     with torch.inference_mode():
         probabilities = job.network(x).softmax(dim=1)
     confidence, prediction = probabilities.max(dim=1)

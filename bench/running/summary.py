@@ -1,12 +1,18 @@
 """The means of a run, printed when it ends."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from bench.running.job import Job
 from metrics.quantities import said
 
 
-def summary(job: Job) -> tuple[str, dict[str, str]]:
-    """One line a metric, over the images that this process was asked for; and the failed ones, each with its reason."""
-    lines, failed = [], dict(job.unmapped)
+def summary(job: Job, unmapped: Mapping[str, str] = MappingProxyType({})) -> tuple[str, dict[str, str]]:
+    """One line a metric, over the images that this process was asked for; and the failed ones, each with its reason.
+
+    unmapped: images whose map was wanted and could not be had, and why.
+    """
+    lines, failed = [], dict(unmapped)
     for metric in job.metrics:
         rows = job.rows(metric).read().to_pandas()
         rows = rows[rows["image_id"].isin(job.ids)]
@@ -23,5 +29,5 @@ def summary(job: Job) -> tuple[str, dict[str, str]]:
         shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         lines.append(f"{metric:20} n {len(ok):5}  {shown or 'no scores'}")
     lines += [f"Rows: {job.results / 'rows'}"] if job.metrics else []
-    lines += [f"Maps: {job.maps}"] if job.save_attributions else []
+    lines += [f"Maps: {job.maps.folder}"] if job.save_attributions else []
     return "\n".join(lines), failed

@@ -134,16 +134,22 @@ def targets(tree: object) -> Iterator[str]:
             yield from targets(value)
 
 
-def current() -> dict[str, dict]:
-    """What shipped.yaml should say of conf/."""
+@functools.cache
+def addresses() -> dict[str, str]:
+    """{builder: where it lies} of all that conf/ builds."""
     conf = Path(__file__).parents[2] / "conf"
     files = sorted(file for group in ("model", "data", "method", "metric") for file in (conf / group).glob("*.yaml"))
     found = {target for file in files for target in targets(yaml.safe_load(file.read_text()))}
     by_name = {target.rpartition(".")[2]: target for target in sorted(found)}
     assert len(by_name) == len(found), "two builders share a name"
+    return by_name
+
+
+def current() -> dict[str, dict]:
+    """What shipped.yaml should say of conf/."""
     return {
         name: {"version": shipped().get(name, {}).get("version", 1), "digest": digest(target)}
-        for name, target in by_name.items()
+        for name, target in addresses().items()
     }
 
 

@@ -1,25 +1,49 @@
-"""Records of runs: which one is what a configuration would run, and in what several differ."""
+"""Records of runs: the recipe that lies beside the rows, and what a report asks of it."""
 
-from collections.abc import Iterator
+import dataclasses
+import datetime
+import functools
+import importlib.metadata
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from bench import PROTOCOL
+import bench
+from bench.config import ROOT
 from bench.store import code
+from bench.store.atomic import atomic_write
+from bench.store.identity import Identity, differences
 from bench.text import plural
 from metrics.quantities import said
 
-PLACES = {  # other values are the same run all the same
-    "model": ("weights",),
-    "data": ("root", "devkit", "n", "ids", "subset", "sample", "limit"),
-}
-
-
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
-CODED = ("model", "data", "method", "metric")  # what of a configuration is built
+FORMAT = 2  # of a record: from 2 on it holds its identity
+RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
+
+
+def write(file: Path, record: dict, command: list[str], device: dict, versions: dict[str, str]) -> None:
+    """The record of a run, or, if it is there, another session of it: a run continued elsewhere keeps both histories.
+
+    versions: what a package says of itself, where that says more than its release.
+    """
+    session = {
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": " ".join(["python -m bench.run", *command]),
+        "git": _git(),
+        "versions": _versions() | versions,
+        "device": device,
+    }
+    if file.exists():
+        record = yaml.safe_load(file.read_text())
+        record["continued"] = [*record.get("continued", []), session]
+    else:
+        record = {"format": FORMAT, **record, **session, "continued": []}
+    with atomic_write(file) as path:
+        path.write_text(yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
 
 
 def load_runs(results: Path) -> dict[str, dict]:
@@ -28,36 +52,33 @@ def load_runs(results: Path) -> dict[str, dict]:
     return {record["run_id"]: record for record in records}
 
 
-def addressless(settings: object) -> object:
-    """Settings by the names of their builders, without where these lie: moved code makes the same numbers."""
-    if isinstance(settings, dict):
-        named = {k: addressless(v) for k, v in settings.items() if k not in ("_target_", "_partial_")}
-        return ({"builder": settings["_target_"].rpartition(".")[2]} if "_target_" in settings else {}) | named
-    return [addressless(item) for item in settings] if isinstance(settings, list) else settings
+def identity_of(record: dict) -> Identity:
+    """As written; of a record of before identities were written, as far as its settings tell."""
+    if "identity" in record:
+        return Identity(**record["identity"])
+    config, cell = record["config"], record["cell"]
+    targets = code.targets({group: config.get(group) for group in ("model", "data", "method", "metric")})
+    built = record.get("code") or {_name(target): _as_shipped(target) for target in targets}
+    found = {
+        "weights": (record.get("weights") or {}).get("digest"),
+        "device": (record.get("device") or {}).get("type"),
+        "collection": record.get("data", {}).get("collection"),
+    }
+    identity = Identity.of(config, cell, cell.get("metric"), found, built)
+    return dataclasses.replace(identity, protocol=str(record["versions"]["protocol"]))
 
 
-def matches(record: dict, names: dict[str, str], cfg: DictConfig) -> bool:
-    """Whether this run is what the configuration would run; device and weights may differ."""
-    if record["cell"] != names or str(record["versions"]["protocol"]) != str(PROTOCOL):
-        return False
-    wanted = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in record["config"]}
-    wanted["metric"] = wanted["metric"][names["metric"]]
-    if _settings(record["config"]) != _settings(wanted):
-        return False
-    now = code.versions({group: wanted[group] for group in CODED if group in wanted})
-    return record.get("code", now) == now
+def asked(names: dict[str, str], cfg: DictConfig) -> Identity:
+    """What a configuration asks for. names: of its parts, {"data": …, "model": …, "method": …, "metric": …}."""
+    groups = ("model", "data", "method", "compute", "run")
+    config = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in groups}
+    metric = OmegaConf.to_container(cfg.metric[names["metric"]], resolve=True)
+    return Identity.of(config | {"metric": metric}, names, names["metric"], {})
 
 
-def _settings(config: dict) -> dict[str, dict]:
-    """What of a configuration can change a number."""
-    settings = {group: addressless(config.get(group, {})) for group in CODED}
-    random = settings["model"].get("weights") == "random"  # whichever file they are in, these are not in any
-    for group, keys in PLACES.items():
-        settings[group] = {key: value for key, value in settings[group].items() if key not in keys}
-    settings["model"]["random"] = random
-    settings["run"] = {key: config["run"][key] for key in ("seed", "target")}
-    settings["compute"] = {"precision": config["compute"]["precision"]}
-    return settings
+def matches(record: dict, names: dict[str, str], wanted: Identity) -> bool:
+    """Whether this run, of these names, is what was asked for; device, weights and images may differ."""
+    return record["cell"] == names and identity_of(record).answers(wanted)
 
 
 def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
@@ -108,39 +129,24 @@ def several(matching: list[str], runs: dict[str, dict], scored: pd.Series) -> st
 
 def labels(records: dict[str, dict]) -> dict[str, str]:
     """{run_id: the settings in which it differs from the others}, such as "steps=5"; else the start of its id."""
-    flat = {run_id: identity(record) for run_id, record in records.items()}
-    keys = list(dict.fromkeys(key for values in flat.values() for key in values))
-    differing = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
-    found = {
-        run_id: ", ".join(f"{key.split('.')[-1]}={values[key]}" for key in differing if key in values)
-        for run_id, values in flat.items()
-    }
-    unique = len(set(found.values())) == len(found) and all(found.values())
-    return found if unique else {i: f"{label}, {i[:8]}".removeprefix(", ") for i, label in found.items()}
+    known = {run_id: identity_of(record) for run_id, record in records.items() if record}
+    return {run_id: run_id[:8] for run_id in records} | differences(known)
 
 
 def identity(record: dict) -> dict[str, str]:
     """All that can change a number, flat: {"method.steps": "5", …, "device": "cpu"}."""
-    parts = _settings(record["config"]) if record else {}
-    parts["device"] = device(record)
-    parts["weights"] = _digest(record)
-    parts["protocol"] = record.get("versions", {}).get("protocol")
-    parts["images"] = collection(record)
-    parts["code"] = {k: v for k, v in record.get("code", {}).items() if isinstance(v, str)}  # not what shipped
-    return dict(_flat(parts, ""))
+    return identity_of(record).flat() if record else {}
 
 
 def conditions(record: dict) -> dict[str, str]:
     """What two runs must have in common to be compared image by image: all but method, device and, unless the metric
     draws, seed.
     """
-    metric = record.get("config", {}).get("metric") or {}
-    drawn = "_target_" in metric and said(metric["_target_"]).draws
-    free = ("device",) if drawn else ("device", "run.seed")
-    methods = {f"code.{target.rpartition('.')[2]}" for target in code.targets(record.get("config", {}).get("method"))}
-    flat = {k: v for k, v in identity(record).items() if not k.startswith("method.") and k not in {*free, *methods}}
+    if not record:
+        return {}
+    draws = record["draws"] if "draws" in record else said(record["config"]["metric"]["_target_"]).draws
     colour = (record.get("confusion") or {}).get("colour")
-    return flat | {"confusion colour": str(colour)}
+    return identity_of(record).conditions(draws) | {"confusion colour": str(colour)}
 
 
 def collection(record: dict) -> str | None:
@@ -168,9 +174,35 @@ def device(record: dict) -> str | None:
     return where.get("name") or where.get("type")
 
 
-def _flat(tree: dict, prefix: str) -> Iterator[tuple[str, str]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)
+def _name(target: str) -> str:
+    return target.rpartition(".")[2]
+
+
+def _as_shipped(target: str) -> int | str:
+    """The version of what ships under this name, wherever it lay; of anything else the digest of its code."""
+    return code.shipped().get(_name(target), {}).get("version") or code.version(target)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"heatproof": bench.__version__, "protocol": str(bench.PROTOCOL), "python": sys.version.split()[0]}
+    return versions | {name: _version(name) for name in RECORDED}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@functools.cache
+def _git() -> dict:
+    """The commit of this code, if it is a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "dirty": None}

@@ -1,14 +1,16 @@
 """The row store: one hive-partitioned parquet dataset, written so that a crash loses at most the batch in hand.
 
 A process writes files of its own, each first under a hidden name and then renamed, so a reader sees whole files only.
-Each file carries, beside its columns, the fingerprints of its images: a row counts as done only as long as the image
-is still the one it was made from.
+Each file carries, beside its columns, the fingerprints and stamps of its images: a row counts as done only as long as the
+image is still the one it was made from.
 """
 
 import json
+import sys
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,11 +44,20 @@ SCHEMA = pa.schema(
     ]
 )
 FINGERPRINTS = b"heatproof.fingerprints"
+STAMPS = b"heatproof.stamps"
+BROKEN = (pa.ArrowException, OSError)  # what reading raises of a file that is cut short or holds something else
 ROWS_A_FILE = 1000
 PARTITIONS = ["data", "model", "method", "metric"]
 SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]
 SCALARS += ["seconds_attribution"]  # all that a table needs
 LISTINGS = 5  # how often files are listed, if some vanish each time
+
+
+class Made(NamedTuple):
+    """What a row was made from."""
+
+    fingerprint: str  # of the image's bytes and label, and of what else the method read for it
+    stamp: str | None  # size and time of the image's file, where it is one
 
 
 class Rows:
@@ -55,15 +66,15 @@ class Rows:
     def __init__(self, results: Path, cell: dict[str, str], run_id: str):
         self.folder = results / "rows" / "/".join(f"{k}={cell[k]}" for k in PARTITIONS)
         self.run_id = run_id
-        self._file, self._rows, self._fingerprints = self._new_file(), [], {}
+        self._file, self._rows, self._made = self._new_file(), [], {}
 
-    def done(self) -> dict[str, str]:
-        """image id -> fingerprint of the image it was made from, for every row that is not a failure."""
+    def done(self) -> dict[str, Made]:
+        """Of what each image's row was made, for every row that is not a failure."""
         done = {}
         for _, table in self._tables(["image_id", "status"]):
-            fingerprints = json.loads((table.schema.metadata or {}).get(FINGERPRINTS, b"{}"))
+            fingerprints, stamps = (_remembered(table, key) for key in (FINGERPRINTS, STAMPS))
             ok = table.filter(pc.field("status") == "ok")
-            done |= {i: fingerprints.get(i, "") for i in ok["image_id"].to_pylist()}
+            done |= {i: Made(fingerprints.get(i, ""), stamps.get(i)) for i in ok["image_id"].to_pylist()}
         return done
 
     def forget(self, ids: Collection[str]) -> None:
@@ -77,13 +88,16 @@ class Rows:
             else:
                 self._write(file, kept.replace_schema_metadata(table.schema.metadata))
 
-    def add(self, rows: Iterable[dict], fingerprints: dict[str, str]) -> None:
+    def add(self, rows: Iterable[dict], made: Mapping[str, Made]) -> None:
         """Rows of one batch, safe on disk when this returns."""
         if len(self._rows) >= ROWS_A_FILE:
-            self._file, self._rows, self._fingerprints = self._new_file(), [], {}
+            self._file, self._rows, self._made = self._new_file(), [], {}
         self._rows += [{"run_id": self.run_id, **row} for row in rows]
-        self._fingerprints |= fingerprints
-        metadata = {FINGERPRINTS: json.dumps(self._fingerprints).encode()}
+        self._made |= made
+        metadata = {
+            FINGERPRINTS: json.dumps({i: made.fingerprint for i, made in self._made.items()}).encode(),
+            STAMPS: json.dumps({i: made.stamp for i, made in self._made.items() if made.stamp}).encode(),
+        }
         self._write(self._file, pa.Table.from_pylist(self._rows, SCHEMA.with_metadata(metadata)))
 
     def read(self) -> pa.Table:
@@ -94,13 +108,21 @@ class Rows:
     def _tables(self, columns: list[str] | None = None) -> Iterator[tuple[Path, pa.Table]]:
         """Every file with its content, read through one handle: another process may put a newer one in its place.
 
-        A file that is gone since it was listed is passed over: who took it away computes its rows again.
+        A file that is gone since it was listed is passed over: who took it away computes its rows again. A broken one is
+        set aside, so that its images count as not done.
         """
         for file in self._files():
             try:
                 with file.open("rb") as stream:
                     table = pq.ParquetFile(stream).read(columns)
             except FileNotFoundError:
+                continue
+            except PermissionError:
+                raise
+            except BROKEN as error:
+                aside = file.with_name(f"_broken-{file.name}")  # readers pass over names that begin with _
+                file.replace(aside)
+                print(f"{file.name} cannot be read ({_first_line(error)}); set aside as {aside}.", file=sys.stderr)
                 continue
             yield file, table
 
@@ -141,10 +163,42 @@ def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, t
 def _read(folder: Path, **wanted: object) -> pa.Table:
     """The partition columns as strings, whatever they look like. While runs go on, a file that was listed may be gone
     when its turn comes: the files are listed again then."""
-    keys = ds.partitioning(pa.schema([(key, pa.string()) for key in PARTITIONS]), flavor="hive")
+    keys = pa.schema([(key, pa.string()) for key in PARTITIONS])
+    settings = {"schema": pa.unify_schemas([SCHEMA, keys]), "partitioning": ds.partitioning(keys, flavor="hive")}
+    files: Path | list[str] = folder
     for attempt in range(LISTINGS):
         try:
-            return ds.dataset(folder, format="parquet", partitioning=keys).to_table(**wanted)
-        except FileNotFoundError:
-            if attempt == LISTINGS - 1:
+            dataset = ds.dataset(files, format="parquet", partition_base_dir=str(folder), **settings)
+            return dataset.to_table(**wanted)
+        except (FileNotFoundError, *BROKEN) as error:
+            if attempt == LISTINGS - 1 or isinstance(error, PermissionError):
                 raise
+            files = folder if isinstance(error, FileNotFoundError) else _readable(folder)
+    raise AssertionError
+
+
+def _readable(folder: Path) -> list[str]:
+    """The files that can be read. Those that cannot are named."""
+    files = []
+    for file in sorted(folder.rglob("[!._]*.parquet")):
+        try:
+            pq.ParquetFile(file).read()
+        except FileNotFoundError:
+            continue
+        except BROKEN as error:
+            print(
+                f"Passed over, as it cannot be read ({_first_line(error)}): {file}. The next run computes it again.",
+                file=sys.stderr,
+            )
+            continue
+        files.append(str(file))
+    return files
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")
+
+
+def _remembered(table: pa.Table, key: bytes) -> dict[str, str]:
+    """{image id: what the file says of it}."""
+    return json.loads((table.schema.metadata or {}).get(key, b"{}"))

@@ -32,9 +32,9 @@ from bench.images.source import ImageError
 from bench.report.document import Document
 from bench.report.table import NOTHING, Entry, Table, columns, count
 from bench.rng import Rng
-from bench.running.attribution import explain
+from bench.running.attribution import attribute
 from bench.running.job import Job
-from bench.running.runner import look
+from bench.running.runner import predict
 from bench.studies import study
 from methods.parts.gradient import at
 from metrics.localisation import mass
@@ -72,7 +72,7 @@ def classes(job: Job) -> list[Image]:
     """Every image and its class."""
     found = []
     for batch in study.batches(job):
-        target = look(job, batch, batch.x)[1].tolist()
+        target = predict(job, batch, batch.x)[1].tolist()
         found += [Image(id, t) for id, t in zip(batch.ids, target, strict=False)]
     return found
 
@@ -149,7 +149,7 @@ def measured(cells: list[Job], found: list[tuple[Image, Image]]) -> tuple[pd.Dat
         for job in cells:
             shares = []
             for side, target in enumerate(batch.targets):
-                maps, facts = explain(job, batch.x, target, batch.ids, n=batch.n)
+                maps, facts = attribute(job, batch.x, target, batch.ids, n=batch.n)
                 share = left_share(maps).cpu()
                 share[: batch.n][[fact["status"] != "ok" for fact in facts]] = torch.nan
                 shares.append(share)

@@ -32,10 +32,10 @@ from bench.images.source import select
 from bench.networks.network import Network
 from bench.report.document import Document
 from bench.report.table import Entry, Table, columns, count
-from bench.running.attribution import explain
+from bench.running.attribution import attribute
 from bench.running.compute import prepare
 from bench.running.job import Job, bind, build
-from bench.running.runner import look
+from bench.running.runner import predict
 from bench.studies import digits, study
 from bench.studies.digits import PAIR, PATCH, SIZE, Digits
 
@@ -95,12 +95,12 @@ def measured(kind: str, cells: list[Job]) -> tuple[pd.DataFrame, list[list[mosai
     """Of one network: a line for each picture and method (id, method, share), and the rows of the figure."""
     lines, tiles = [], {}
     for batch in study.batches(cells[0]):
-        seen, target = look(cells[0], batch, batch.x)
+        seen, target = predict(cells[0], batch, batch.x)
         for i, id in enumerate(batch.ids[: PICTURED - len(tiles)]):
             says = f"{'used' if kind == 'used' else 'not used'}: {seen[i]['prediction']}, p {seen[i]['confidence']:.2f}"
             tiles[id] = [mosaic.Tile(batch.x[i].cpu().numpy().transpose(1, 2, 0), says, (0, 0, PATCH, PATCH))]
         for job in cells:
-            maps, facts = explain(job, batch.x, target, batch.places, n=len(batch.ids))
+            maps, facts = attribute(job, batch.x, target, batch.padded_ids, n=len(batch.ids))
             share = on_patch(maps).tolist()
             for i, (id, fact) in enumerate(zip(batch.ids, facts, strict=True)):
                 value = share[i] if fact["status"] == "ok" else float("nan")

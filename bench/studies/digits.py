@@ -130,12 +130,19 @@ class Pictures:
     """Digits as a source of images (bench.images.source.Source)."""
 
     def __init__(self, part: Digits, name: str):
-        self.part = part
+        self.part, self.classes, self.collection = part, 10, None
         self.ids = [f"{name}-{i:03d}" for i in range(len(part.x))]
 
+    def label(self, id: str) -> int:
+        return int(self.part.digit[self.ids.index(id)])
+
     def fingerprint(self, id: str) -> str:
-        return hashlib.sha256(self.load(id).pixels.numpy().tobytes()).hexdigest()
+        return self.load(id).fingerprint
+
+    def stamp(self, id: str) -> None:
+        return None
 
     def load(self, id: str) -> Sample:
         i = self.ids.index(id)
-        return Sample(id, self.part.x[i], int(self.part.digit[i]))
+        x = self.part.x[i]
+        return Sample(id, x, hashlib.sha256(x.numpy().tobytes()).hexdigest(), int(self.part.digit[i]))

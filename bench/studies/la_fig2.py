@@ -40,7 +40,7 @@ from bench.report.exhibits.exhibit import Figure
 from bench.report.table import Entry, Table, columns
 from bench.rng import Rng
 from bench.running.job import Job
-from bench.running.runner import look
+from bench.running.runner import predict
 from bench.studies import study
 from bench.types import Images, Objective, PerImage, Targets
 from methods.parts.classes import explored_classes, other_than
@@ -132,8 +132,8 @@ def measured(job: Job, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """{quantity: [n, paths, S]} of all images."""
     found = []
     for batch in study.batches(job):
-        target = look(job, batch, batch.x)[1]
-        rng = Rng(job.seed, "la_fig2", batch.places, batch.x.device)
+        target = predict(job, batch, batch.x)[1]
+        rng = Rng(job.seed, "la_fig2", batch.padded_ids, batch.x.device)
         found.append(job.method(job.network, batch.x, target, rng)[: len(batch.ids)].cpu())
     if not found:
         raise UserError("None of the images can be read.")

@@ -15,13 +15,15 @@ from omegaconf import DictConfig
 import bench
 from bench.config import elsewhere, load
 from bench.errors import UserError
-from bench.images.source import Batch, stream
+from bench.images.source import Batch
+from bench.images.stream import stream
 from bench.report import means
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Figure
 from bench.report.table import Entry, measured
-from bench.running.forecast import duration, forecast
+from bench.running.forecast import forecast
 from bench.running.job import Job, bind, build, open_job
+from bench.text import duration
 
 Draw = Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
 

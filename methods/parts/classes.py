@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from bench.errors import UserError
 from bench.rng import Rng
 from bench.types import Targets
 
@@ -10,6 +11,8 @@ from bench.types import Targets
 def explored_classes(rng: Rng, classes: list[int] | None, n: int, of: int) -> list[int]:
     """`classes` if given; else n different ones of 0 … of − 1 (all, if there are no more), one draw for the whole run."""
     if classes is not None:
+        if max(classes) >= of:
+            raise UserError(f"method.classes: there is no class {max(classes)}, the network has {of}, numbered from 0.")
         return list(classes)
     return rng.of_the_run().uniform(of)[0].argsort()[:n].tolist()
 

@@ -9,12 +9,17 @@ torch's `interpolate` on a GPU does not.
 Agrees with: torch's `interpolate`, `pad` and, where the canvas is shrunk back, `interpolate` again.
 """
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
+from bench.ranges import Between
 from bench.rng import Rng
 from bench.types import Images, Objective
 from methods.parts.gradient import input_gradient
+
+Rate = Annotated[float, Between(0.1, 4)]  # of the side
 
 
 def diverse_gradient(

@@ -96,7 +96,7 @@ def follow(x: Images, step: Step, *, runs: int, steps: int, width: int) -> Journ
                 looks[path.image] += 1
                 taken[path.image] += not ended
                 path.taken += not ended
-                if ended or path.taken == steps:
+                if ended or path.taken >= steps:
                     slots[slot] = None
                     sums.add(path.image, path.run, total[slot])
                     if path.run == runs - 1:

@@ -37,9 +37,9 @@ class RescaleEverywhere(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if _is_composite(func):
+        if is_composite(func):
             with self:
-                return _body(func)(*args, **kwargs)
+                return body_of(func)(*args, **kwargs)
         name = getattr(func, "__name__", "")
         in_place = name.endswith("_") and not name.endswith("__")
         rule = RULES.get(name.removesuffix("_") if in_place else name)
@@ -243,13 +243,13 @@ def _pick(pixels: Tensor, where: Tensor) -> Tensor:
     return pixels.flatten(2).gather(2, where.flatten(2)).view_as(where)
 
 
-def _is_composite(func: Callable) -> bool:
+def is_composite(func: Callable) -> bool:
     """A function of torch.nn.functional that is written in Python."""
     return isinstance(func, FunctionType) and func.__module__ == functional.__name__ and func.__closure__ is None
 
 
 @cache
-def _body(func: FunctionType) -> FunctionType:
+def body_of(func: FunctionType) -> FunctionType:
     """The function without its first lines, which would hand it over to the mode: now the mode sees what it calls."""
     names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
     body = FunctionType(

@@ -9,13 +9,20 @@ from x itself is a sum of alpha |G_k|: never negative.
 """
 
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
+from bench.errors import UserError
+from bench.ranges import Between
 from bench.types import Images
 from methods.parts.gradient import per_image
 
+Direction = Literal["towards_label", "away"]
+BlurWidth = Annotated[int, Between(0, 1001)]  # pixels; an even width is the next odd one
+BlurStd = Annotated[float, Between(0, 1000)]  # pixels
+Decay = Annotated[float, Between(0, 10)]
 SENSE = {"towards_label": 1, "away": -1}
 
 
@@ -62,6 +69,8 @@ def normalised(gradient: Images) -> Images:
 
 def blurred(images: Images, width: int, std: float) -> Images:
     """A Gaussian, `width` by `width` pixels, zeros beyond the edge: one matrix from the left, one from the right."""
+    if std <= 0:
+        raise UserError(f"method.blur_std={std}: expected a number above 0, since method.blur={width} asks for a blur.")
     rows, columns = (gaussian_band(n, width, std, images) for n in images.shape[2:])
     return rows @ images @ columns
 

@@ -1,0 +1,64 @@
+"""A bar that moves with every pass of the network, not only with every batch: a batch may take minutes."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TextIO
+
+from tqdm import tqdm
+
+from bench.networks.network import Network
+from bench.text import duration, plural
+
+LINE_EVERY = 60.0  # seconds, where there is no terminal
+FORMAT = "{percentage:3.0f}% |{bar}| {postfix}"
+
+
+class Bar:
+    """Images done and failed, passes a second and the time left: a bar on a terminal, elsewhere a line a minute."""
+
+    def __init__(self, network: Network, images: int, width: int, passes: int, out: TextIO | None = None):
+        """width: images a batch.  passes: forward passes an image, scoring included."""
+        self.network, self.images, self.width, self.passes = network, images, width, max(1, passes)
+        self.out = out or sys.stderr
+        self.total = -(-images // width) * width * self.passes
+        self.done = self.failed = self.batches = self.counted = 0
+        self.began = self.told = time.monotonic()
+        terminal = self.out.isatty()
+        self.bar = tqdm(total=self.total, file=self.out, bar_format=FORMAT, mininterval=0.2) if terminal else None
+
+    def __enter__(self) -> "Bar":
+        self.handle = self.network.register_forward_hook(self._passed)
+        self._show()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.handle.remove()
+        if self.bar is not None:
+            self.bar.close()
+
+    def batch(self, images: int, failed: int) -> None:
+        """A batch is safe on disk. Where a method took fewer passes than it might have, the bar makes up for them."""
+        self.done, self.failed, self.batches = self.done + images, self.failed + failed, self.batches + 1
+        self.counted = min(self.total, self.batches * self.width * self.passes)
+        self._show()
+
+    def _passed(self, network: Network, inputs: tuple, output: object) -> None:
+        most = (self.batches + 1) * self.width * self.passes  # backward passes, say, are not counted
+        self.counted = min(self.counted + len(inputs[0]), most, self.total)
+        self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if self.bar is not None:
+            self.bar.set_postfix_str(self.line(now - self.began), refresh=False)
+            self.bar.update(self.counted - self.bar.n)
+        elif now - self.told >= LINE_EVERY:
+            self.told = now
+            print(f"{self.counted / self.total:4.0%} {self.line(now - self.began)}", file=self.out, flush=True)
+
+    def line(self, seconds: float) -> str:
+        rate = self.counted / seconds if seconds else 0.0
+        left = duration((self.total - self.counted) / rate) if rate else "?"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.done} of {plural(self.images, 'image')}{failed}, {rate:.0f} passes/s, {left} left"

@@ -1,0 +1,27 @@
+"""What is left to do: the difference between what was asked for and what is done."""
+
+from bench.running.job import Job
+from bench.store.rows import Made
+
+Work = dict[str, tuple[str, ...]]  # image id -> the metrics it lacks (none: only its map is to be saved)
+SHA256 = 64  # digits of a picture's fingerprint
+
+
+def missing(job: Job) -> Work:
+    """Of the images that were asked for those that are not done, or have changed since."""
+    done = {metric: job.rows(metric).done() for metric in job.metrics}
+    check = job.config.cfg.run.check_images
+    lacking = {}
+    for image in job.ids:
+        made = {metric: rows.get(image) for metric, rows in done.items()}
+        valid = {then: then is not None and unchanged(job, image, then, check) for then in set(made.values())}
+        lacking[image] = tuple(metric for metric, then in made.items() if not valid[then])
+    unsaved = {image for image in job.ids if job.save_attributions and not job.maps.has(image)}
+    return {image: metrics for image, metrics in lacking.items() if metrics or image in unsaved}
+
+
+def unchanged(job: Job, image: str, then: Made, check: bool) -> bool:
+    """Whether the image is still what its row was made from. Its bytes are read only if the stamp differs, or to check."""
+    same = not check and then.stamp is not None and job.source.stamp(image) == then.stamp
+    picture = then.fingerprint[:SHA256] if same else job.source.fingerprint(image)
+    return job.made_of(image, picture) == then.fingerprint

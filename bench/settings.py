@@ -1,0 +1,165 @@
+"""The keys that no builder has, with their ranges, and the check of a whole configuration before anything is built.
+
+What a method, a metric, a network or a source takes besides stands in the signature of its builder (bench/ranges.py).
+"""
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypedDict
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.errors import UserError, did_you_mean
+from bench.ranges import MISSING, Between, Colour, Form, Length, Seed, Share, checked, kinds, shown
+
+Images = Annotated[int, Between(1)]  # how many
+Pixels = Annotated[int, Between(8, 8192)]  # of a side
+
+
+class Built(TypedDict):
+    """What Hydra needs to know of anything that is built."""
+
+    _target_: str
+    _partial_: bool
+
+
+class Run(TypedDict):
+    seed: Seed
+    target: Literal["prediction", "label"]
+    shard: Annotated[str, Form(r"\d+/\d+", "i/n with 0 <= i < n, for example 0/4")]
+    save_attributions: bool
+    check_images: bool
+
+
+class Data(TypedDict):
+    ids: list[str] | str | None
+    subset: str | None
+    sample: Images | None
+    limit: Images | None
+
+
+class Model(TypedDict):
+    """What all networks have in common; which of them may be null says the builder."""
+
+    name: str
+    version: str
+    weights: str | None
+    size: Pixels | None
+    resize: Pixels | None
+    interpolation: Literal["nearest", "nearest-exact", "bilinear", "bicubic", "box", "hamming", "lanczos"] | None
+    mean: Annotated[list[Annotated[float, Between(-10, 10)]], Length(3, exactly=True)] | None
+    std: Annotated[list[Annotated[float, Between(0, 10, above=True)]], Length(3, exactly=True)] | None
+    feature_layer: str | None
+    confusion: Colour | None
+    published_confusion: Colour | None
+
+
+class Compute(TypedDict):
+    device: Annotated[str, Form(r"auto|cpu|cuda(:\d{1,3})?", "auto, cpu, cuda or cuda:N")]
+    precision: Literal["fp64", "fp32", "tf32", "bf16"]
+    batch_size: Literal["auto"] | Annotated[int, Between(1, 4096)]
+    compile: bool
+    workers: Literal["auto"] | Annotated[int, Between(0, 256)]
+
+
+class Report(TypedDict):
+    threshold: Share
+    bootstrap: Annotated[int, Between(40, 1_000_000)]  # of fewer than 40 none lies outside of 95 %
+    tolerance: dict[str, Annotated[float, Between(0, 10)]]
+
+
+class Paths(TypedDict):
+    results: str
+
+
+class Experiment(TypedDict):
+    cell: Annotated[int, Between(0)] | None
+    models: list[str]
+    methods: list[str] | None
+    metrics: list[str]
+    quantities: list[str] | None
+    sample: dict[str, Images | None]
+    panel: Annotated[int, Between(1, 1000)] | list[str] | None
+    rendering: Literal["overlay", "grey"]
+
+
+GROUPS = {
+    "run": Run, "data": Data, "model": Model, "compute": Compute, "report": Report, "paths": Paths,
+    "experiment": Experiment, "method": Built,
+}  # fmt: skip
+
+
+def settle(cfg: DictConfig) -> None:
+    """Check every key of a configuration and put values as they are meant in place. UserError: the first that does not fit.
+
+    What must still be given (???) stays: who builds it says so.
+    """
+    for group, table in GROUPS.items():
+        if cfg.get(group) is not None or group != "experiment":
+            _settle(cfg, group, table)
+    for name in cfg.get("metric") or ():
+        _settle(cfg.metric, name, Built, "metric.")
+
+
+def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> None:
+    where = prefix + group
+    try:
+        node = cfg.get(group)
+        before = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
+    if not isinstance(before, dict):
+        raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
+    _write(node, before, _as_meant(checked(table, before, where), where))
+
+
+def _as_meant(settings: Mapping[str, object], where: str) -> dict[str, object]:
+    """The settings of a `_target_`, and of those among its arguments; other settings as they are."""
+    found = checked(Built, settings, where)
+    if builder := _builder(found, where):
+        _all_known(builder, found, where)
+        found = checked(builder, found, where)
+    return {
+        key: _as_meant(value, f"{where}.{key}") if isinstance(value, dict) and "_target_" in value else value
+        for key, value in found.items()
+    }
+
+
+def _all_known(builder: Callable, settings: Mapping[str, object], where: str) -> None:
+    """UserError: a key that the builder does not take."""
+    try:
+        takes = inspect.signature(builder).parameters
+    except (TypeError, ValueError):  # written in C
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
+        return
+    for key in settings:
+        if key not in takes and not key.startswith("_") and (where != "data" or key not in kinds(Data)):
+            raise UserError(f"{where}.{key}: {settings['_target_']} takes no such key.{did_you_mean(key, takes)}")
+
+
+def _builder(settings: Mapping[str, object], where: str) -> Callable | None:
+    """What the `_target_` names, if there is one."""
+    target = settings.get("_target_", MISSING)
+    if target == MISSING:
+        return None
+    try:
+        builder = pkgutil.resolve_name(target)
+    except Exception as error:  # whatever somebody's module raises
+        why = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{where}._target_={shown(target)}: cannot be imported ({type(error).__name__}: {why})."
+        ) from error
+    if not callable(builder):
+        raise UserError(f"{where}._target_={shown(target)}: expected a function or a class.")
+    return builder
+
+
+def _write(node: DictConfig, before: dict, after: dict) -> None:
+    for key, value in after.items():
+        if isinstance(value, dict) and isinstance(before[key], dict):
+            _write(node[key], before[key], value)
+        elif repr(value) != repr(before[key]):  # what an interpolation gives stays one
+            node[key] = value

@@ -1,0 +1,38 @@
+"""Attribution maps on disk: <results>/attributions/<attribution id>/<image id>.npy, float32 [3, H, W]."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bench.store.atomic import atomic_write
+
+
+class Maps:
+    """The maps of one network, method and data set, whatever metrics they are scored by."""
+
+    def __init__(self, results: Path, attribution_id: str):
+        self.folder = results / "attributions" / attribution_id
+
+    def has(self, image: str) -> bool:
+        return self._file(image).exists()
+
+    def ids(self) -> set[str]:
+        """The images that have a map."""
+        return {file.stem for file in self.folder.glob("*.npy")}
+
+    def get(self, image: str) -> np.ndarray | None:
+        """None: there is no map of it."""
+        return np.load(self._file(image)) if self.has(image) else None
+
+    def put(self, maps: Mapping[str, np.ndarray]) -> None:
+        for image, values in maps.items():
+            with atomic_write(self._file(image)) as path, path.open("wb") as stream:
+                np.save(stream, values)
+
+    def drop(self, images: Iterable[str]) -> None:
+        for image in images:
+            self._file(image).unlink(missing_ok=True)
+
+    def _file(self, image: str) -> Path:
+        return self.folder / f"{image}.npy"

@@ -1,0 +1,104 @@
+"""Gives rows of before the ids of now: `python -m bench.store.migrate [RESULTS]` (results, if it is not said).
+
+A run's id changes when what an id is made of does (CHANGELOG says when); the numbers are still right. Every record in
+RESULTS/runs is opened as a job again, which asks for its weights and images; where these are what they were, its rows,
+record and maps take the new id. A run that cannot be opened, or is something else by now, stays as it is and is named.
+"""
+
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from omegaconf import OmegaConf
+
+from bench.config import Config
+from bench.errors import UserError
+from bench.running.job import Job, open_job
+from bench.store import code
+from bench.store.atomic import atomic_write
+from bench.store.maps import Maps
+from bench.store.rows import Rows
+from bench.text import plural
+
+
+def migrate(results: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """{old run id: new run id} of the runs that moved; {run id: why} of those that could not."""
+    moved, left = {}, {}
+    for file in sorted((results / "runs").glob("[!.]*.yaml")):
+        record = yaml.safe_load(file.read_text())
+        try:
+            job, metric = reopened(record, results), record["cell"]["metric"]
+        except (UserError, KeyError, AttributeError) as error:
+            left[file.stem] = str(error)
+            continue
+        if job.run_id(metric) != record["run_id"]:
+            move(job, record, file, results)
+            moved[record["run_id"]] = job.run_id(metric)
+    return moved, left
+
+
+def reopened(record: dict, results: Path) -> Job:
+    """The job that made this run, if it is still to be had."""
+    cell, config = record["cell"], addressed(record["config"])
+    config = config | {"metric": {cell["metric"]: config["metric"]}, "paths": {"results": str(results)}}
+    names = {group: cell[group] for group in ("data", "model", "method")}
+    job = open_job(Config(OmegaConf.create(config), names, []))
+    for what, then, now in (
+        ("weights", record["weights"]["digest"], job.weights),
+        ("device", record["device"]["type"], job.compute.device.type),
+        ("collection", record["data"].get("collection"), job.source.collection),
+    ):
+        if then is not None and then != now:
+            raise UserError(f"its {what} was {then} and is {now} here")
+    return job
+
+
+def addressed(tree: object) -> object:
+    """A configuration with every builder of ours where it lies now."""
+    if not isinstance(tree, dict):
+        return tree
+    now = code.addresses()
+    return {
+        key: now.get(value.rpartition(".")[2], value) if key == "_target_" else addressed(value)
+        for key, value in tree.items()
+    }
+
+
+def move(job: Job, record: dict, file: Path, results: Path) -> None:
+    """Rows first, the old record last: what is cut short is taken up again."""
+    cell, metric = record["cell"], record["cell"]["metric"]
+    old, run_id = Rows(results, cell, record["run_id"]), job.run_id(metric)
+    for part in sorted(old.folder.glob(f"{record['run_id']}-*.parquet")):
+        table = pq.ParquetFile(part).read()
+        column = table.schema.get_field_index("run_id")
+        table = table.set_column(column, "run_id", pa.array([run_id] * len(table), pa.string()))
+        with atomic_write(part.with_name(part.name.replace(record["run_id"], run_id, 1))) as path:
+            pq.write_table(table, path)
+        part.unlink()
+    maps, theirs = Maps(results, record["attribution_id"]), job.maps
+    if maps.folder.is_dir() and not theirs.folder.exists():
+        maps.folder.rename(theirs.folder)
+    job.record(metric)
+    file.unlink()
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status."""
+    if {"--help", "-h"} & set(arguments):
+        print(__doc__)
+        return 0
+    results = Path(arguments[0] if arguments else "results").expanduser()
+    if not (results / "runs").is_dir():
+        print(f"error: {results} holds no runs.", file=sys.stderr)
+        return 1
+    moved, left = migrate(results)
+    for run_id, why in left.items():
+        print(f"{run_id} stays: {why}")
+    print(f"{plural(len(moved), 'run')} moved, {len(left)} could not.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
