@@ -4,6 +4,7 @@ Verdicts: reproduced (the published value is inside our interval), close (within
 readable (the paper's text is cut there); impossible (results/published/impossible.csv says which contradiction).
 """
 
+import functools
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -111,6 +112,7 @@ def impossible(paper: str, table: int | str) -> dict[str, str]:
     return dict(zip(known["model"], known["contradiction"], strict=True))
 
 
+@functools.cache
 def _printed(source: Path) -> Printed:
     """Each printed cell under its full key, and without its setting where that leaves no choice."""
     if not source.exists():

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
 
 def make(overrides: list[str]) -> tuple[Document, Found]:
     """The document, as yet without figures, and what there is to be drawn."""
-    config = load(overrides)
+    config = load(overrides, builders=False)
     cfg, plan, results = config.cfg, config.cfg.get("experiment"), Path(config.cfg.paths.results)
     rows, runs = load_rows(results), records.load_runs(results)
     if rows.empty:

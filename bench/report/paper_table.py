@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench.config import Config, elsewhere
 from bench.errors import UserError
 from bench.experiments import plan as experiments
-from bench.experiments.settings import Settings
+from bench.experiments.cells import Cells
 from bench.papers import contradictions, published
 from bench.report import means, quantities, ranking
 from bench.report.table import Table
@@ -72,17 +72,18 @@ def _matched(
 ) -> tuple[list[dict], Matching, list[str]]:
     """Each cell with the run that it shows, by metric; all runs that could be shown; and where there was a choice."""
     cfg, plan = config.cfg, config.cfg.experiment
-    scored, images, settings = (
+    scored, images, configs = (
         rows[rows["status"] == "ok"].groupby("run_id").size(),
         _images(cfg, runs),
-        Settings(config),
+        Cells(config),
     )
     cells, matching, notes = [], {}, []
     for cell in experiments.cells(plan, table):
-        composed = settings.of(cell)
+        composed = configs.of(cell)
         for metric in plan.metrics:
             names = composed.names | {"metric": metric}
-            there = [i for i in runs if records.matches(runs[i], names, composed.cfg)]
+            wanted = records.asked(names, composed.cfg)
+            there = [i for i in runs if records.matches(runs[i], names, wanted)]
             there = records.of_collection(there, runs, *images)
             there.sort(key=lambda i: (-scored.get(i, 0), i))
             if len(there) > 1:

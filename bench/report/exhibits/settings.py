@@ -50,7 +50,7 @@ def panels(numbers: pd.DataFrame, rows: list[Row], figure: bool) -> list[plots.P
     """
     points = [point for row in rows if (point := _point(row)).param or figure]
     measured = numbers[(numbers["confidence"] == "all") & (numbers["n"] > 0)]
-    measured = measured[[kind.minus is None for kind in measured["kind"]]]
+    measured = measured[measured["kind"].map(lambda kind: kind.minus is None).astype(bool)]
     several, found = measured["metric"].nunique() > 1, []
     for (model, metric), part in measured.groupby(["model", "metric"], sort=False):
         for param in dict.fromkeys(point.param for point in points):
