@@ -6,6 +6,7 @@ import pytest
 
 from bench.figures import lines as plots
 from bench.report.exhibits import ablations
+from bench.report.quantities import of_metric
 
 
 def panel(names, points=9):
@@ -71,6 +72,7 @@ def record(model="tiny", device="cpu", seed=0, **method):
 def numbers(runs, mean):
     lines = [
         {"data": "toy", "model": runs[i]["cell"]["model"], "method": "la", "metric": "unified", "run_id": i}
+        | {"kind": of_metric("unified")["insertion"]}
         | {"confidence": "all", "quantity": "insertion", "mean": mean(i), "ci_low": 0.0, "ci_high": 1.0, "n": 3}
         for i in runs
     ]

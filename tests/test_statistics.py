@@ -8,7 +8,9 @@ import pytest
 from scipy import stats
 
 from bench.report import significance
+from bench.report.quantities import SPEEDS, of_metric
 from bench.store.records import conditions
+from metrics.quantities import Quantity
 
 RANDOM = np.random.default_rng(3)
 
@@ -47,11 +49,23 @@ def test_images_needed_give_the_power_that_was_asked_for():
     assert significance.images_needed(np.zeros(5)) is None
 
 
-def column(scores, *, quantity="insertion", metric="unified", published=None, missing=0, records={}, start={}):  # noqa: B006
+def column(
+    scores,
+    *,
+    quantity="insertion",
+    metric="unified",
+    published=None,
+    missing=0,
+    records={},
+    start={},
+    kind=None,  # noqa: B006
+):
     """compare() of one column. scores: {row: values over images 0, 1, …}."""
     lines, rows = [], []
+    kind = kind or (of_metric(metric) | SPEEDS)[quantity]
     for k, (name, values) in enumerate(scores.items()):
         cell = {"data": "d", "model": "m", "metric": metric, "confidence": "all", "quantity": quantity, "row": name}
+        cell["kind"] = kind
         printed = (published or {}).get(name)
         lines.append(cell | {"run_id": name, "mean": np.mean(values), "n": len(values), "published": printed})
         nothing = dict.fromkeys(["insertion", "deletion", "score"], np.nan)
@@ -88,7 +102,9 @@ def test_direction_is_the_metrics():
     assert column(scores)[0] == {"low": "", "high": "best"}
     assert column(scores, quantity="deletion")[0] == {"low": "best", "high": ""}
     assert column(scores, quantity="score", metric="infidelity")[0] == {"low": "best", "high": ""}
-    assert column(scores, quantity="score", metric="nobody_knows")[0] == {"low": "", "high": ""}
+    mine = {"quantity": "score", "metric": "mine"}
+    assert column(scores, **mine, kind=Quantity("Mine", "high"))[0] == {"low": "", "high": "best"}
+    assert column(scores, **mine, kind=Quantity("Mine", "low"))[0] == {"low": "best", "high": ""}
 
 
 def test_rows_are_paired_by_image_not_by_place():
