@@ -51,6 +51,7 @@ class Model(TypedDict):
     interpolation: Literal["nearest", "nearest-exact", "bilinear", "bicubic", "box", "hamming", "lanczos"] | None
     mean: Annotated[list[Annotated[float, Between(-10, 10)]], Length(3, exactly=True)] | None
     std: Annotated[list[Annotated[float, Between(0, 10, above=True)]], Length(3, exactly=True)] | None
+    crop: Literal["center", "squash", "border"] | None
     feature_layer: str | None
     confusion: Colour | None
     published_confusion: Colour | None
@@ -89,6 +90,9 @@ GROUPS = {
     "run": Run, "data": Data, "model": Model, "compute": Compute, "report": Report, "paths": Paths,
     "experiment": Experiment, "method": Built,
 }  # fmt: skip
+
+
+OF_ALL = {"data": kinds(Data), "model": kinds(Model)}  # keys that a builder need not take: they are taken off before
 
 
 def settle(cfg: DictConfig, *, builders: bool = True) -> None:
@@ -137,7 +141,7 @@ def _all_known(builder: Callable, settings: Mapping[str, object], where: str) ->
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
         return
     for key in settings:
-        if key not in takes and not key.startswith("_") and (where != "data" or key not in kinds(Data)):
+        if key not in takes and not key.startswith("_") and key not in OF_ALL.get(where, ()):
             raise UserError(f"{where}.{key}: {settings['_target_']} takes no such key.{did_you_mean(key, takes)}")
 
 

@@ -13,7 +13,6 @@ from torch.nn.functional import interpolate
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradcam import spatial
 from methods.parts.activation import activation, channels, without_channel
 from methods.parts.gradient import at, per_image
 
@@ -21,7 +20,7 @@ from methods.parts.gradient import at, per_image
 def ablation_cam(model: nn.Module, x: Images, target: Targets, rng: Rng, *, layer: str | None) -> Images:
     """Not negative, the same in all channels.  layer: its name; None: the network's own choice.  rng: ignored."""
     logits, seen = activation(model, x, layer)
-    seen = spatial(seen)
+    seen = model.picture(layer).lay_out(seen)
     whole = at(logits.softmax(dim=1), target)
     cam = torch.zeros_like(seen[:, :1])
     for k in range(seen.shape[1]):

@@ -14,13 +14,12 @@ from torch.nn.functional import interpolate
 
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.gradcam import spatial
 from methods.parts.activation import activation
 
 
 def eigen_cam(model: nn.Module, x: Images, target: Targets, rng: Rng, *, layer: str | None, centre: bool) -> Images:
     """Signed, the same in all channels.  layer: its name; None: the network's own choice.  rng: ignored."""
-    seen = spatial(activation(model, x, layer)[1])
+    seen = model.picture(layer).lay_out(activation(model, x, layer)[1])
     rows = seen.flatten(2).transpose(1, 2)  # [B, hw, K]
     if centre:
         rows = rows - rows.mean(dim=1, keepdim=True)

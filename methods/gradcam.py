@@ -4,7 +4,7 @@
 
 a_k is channel k of a layer's activation. Departures: the probability is differentiated, as in AttEXplore's release, not
 the logit; its final scaling to [0, 1] is left out, it changes no ranking. All three colour channels get the same map.
-Transformers: the tokens of a layer, the class token left out, are laid out as the grid of patches they stand for.
+Transformers: the tokens of a layer, without those that stand for no patch, are laid out as the grid of patches.
 Agrees with: captum `LayerGradCam`. Cost: 1 forward and 1 (partial) backward pass.
 """
 
@@ -26,6 +26,7 @@ def grad_cam(model: nn.Module, x: Images, target: Targets, rng: Rng, *, layer: s
         seen.append(output.detach().requires_grad_())
         return seen[-1].clone()
 
+    picture = model.picture(layer)
     handle = model.layer(layer).register_forward_hook(cut)
     try:
         with torch.enable_grad(), torch.compiler.set_stance("force_eager"):  # no hook acts in compiled code
@@ -33,15 +34,6 @@ def grad_cam(model: nn.Module, x: Images, target: Targets, rng: Rng, *, layer: s
     finally:
         handle.remove()
     (gradient,) = torch.autograd.grad(value, seen[-1])
-    activation, gradient = spatial(seen[-1].detach()), spatial(gradient)
+    activation, gradient = picture.lay_out(seen[-1].detach()), picture.lay_out(gradient)
     cam = (gradient.mean(dim=(2, 3), keepdim=True) * activation).sum(dim=1, keepdim=True).relu()
     return interpolate(cam, size=x.shape[2:], mode="bilinear", align_corners=False).expand_as(x).contiguous()
-
-
-def spatial(activation: Tensor) -> Tensor:
-    """[B, K, h, w] from a convolution's [B, K, h, w], Swin's [B, h, w, K] or a transformer's tokens [B, (1 +) h w, K]."""
-    if activation.ndim == 4:
-        return activation if activation.shape[2] == activation.shape[3] else activation.movedim(3, 1)
-    batch, tokens, channels = activation.shape
-    side = int(tokens**0.5)
-    return activation[:, tokens - side * side :].transpose(1, 2).reshape(batch, channels, side, side)

@@ -12,7 +12,6 @@ from torch.nn.functional import interpolate
 from bench.config import load
 from bench.errors import UserError
 from bench.running.forecast import forecast
-from methods.gradcam import spatial
 
 TORCHCAM = {
     "gradcam_pp": ("GradCAMpp", {}),
@@ -116,7 +115,7 @@ def test_tokens_of_a_transformer_are_laid_out(name, x, rng):
     handle = net.layer("blocks.2.norm1").register_forward_hook(lambda m, i, o: tokens.append(o))
     net(x)
     handle.remove()
-    assert spatial(tokens[0]).shape == (4, 12, 4, 4)
+    assert net.picture("blocks.2.norm1").lay_out(tokens[0]).shape == (4, 12, 4, 4)
     if name == "eigencam":
         cells = made[:, 0, 2::4, 2::4]
         assert cells.flatten(1).std(dim=1).min() > 0

@@ -44,7 +44,7 @@ def test_a_sweeps_hours_count_what_is_left_in_whole_batches(monkeypatch):
 
 
 def test_a_network_is_timed_without_its_weights(monkeypatch):
-    monkeypatch.setattr("bench.networks.network.read_weights", lambda file: pytest.fail("weights were read"))
+    monkeypatch.setattr("bench.networks.weights.read_weights", lambda file: pytest.fail("weights were read"))
     config = load([*SMALL, "model.weights=/nowhere.pth"]).cfg
     pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (config.model, config.compute)))
     assert (pace.size, pace.batch_size) == (32, 8)

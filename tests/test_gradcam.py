@@ -6,7 +6,7 @@ import torch
 from conftest import network
 from torch import nn
 
-from methods.gradcam import grad_cam, spatial
+from methods.gradcam import grad_cam
 
 
 @pytest.mark.parametrize("layer", [None, "conv1", "features.0"])
@@ -26,13 +26,3 @@ def test_a_layer_that_is_followed_by_one_in_place(x, target, rng):
     )
     cam = grad_cam(network(net.double()), x, target, rng, layer="0")
     assert cam.isfinite().all()
-
-
-def test_tokens_are_laid_out_as_the_patches_they_stand_for():
-    grid = torch.arange(2 * 3 * 4 * 4.0).view(2, 3, 4, 4)
-    tokens = grid.flatten(2).transpose(1, 2)  # [2, 16, 3]
-    with_class = torch.cat([torch.full((2, 1, 3), -1.0), tokens], dim=1)
-    assert torch.equal(spatial(tokens), grid)
-    assert torch.equal(spatial(with_class), grid)
-    assert torch.equal(spatial(grid.movedim(1, 3)), grid), "Swin keeps channels last"
-    assert torch.equal(spatial(grid), grid)

@@ -13,15 +13,15 @@ from torch import nn
 
 from bench.config import CONF, load
 from bench.errors import UserError
-from bench.networks.network import read_weights
-from bench.running.job import build
+from bench.networks.network import open_network
+from bench.networks.weights import read_weights
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 GENERIC = {"timm": ["model.name=resnet10t"], "torchvision": ["model.name=squeezenet1_1"]}
 
 
 def make(*overrides: str):
-    return build(load(list(overrides)).cfg.model, "model")
+    return open_network(load(list(overrides)).cfg.model)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -192,7 +192,7 @@ def test_your_own_module_can_be_a_model(tmp_path):
         load(["model=tiny"]).cfg.model,
         {"net": {"_target_": "conftest.Cnn", "_partial_": True}, "weights": str(tmp_path / "mine.safetensors")},
     )
-    assert build(cfg, "model")(torch.rand(2, 3, 16, 16)).shape == (2, 6)
+    assert open_network(cfg)(torch.rand(2, 3, 16, 16)).shape == (2, 6)
 
 
 def test_passes_are_counted_in_images(cnn, x):

@@ -62,11 +62,13 @@ def record(model="tiny", device="cpu", seed=0, **method):
         "model": {},
         "data": {},
         "method": method,
-        "metric": {},
+        "metric": {"_target_": "metrics.perturbation.perturbation"},
         "run": {"seed": seed, "target": "prediction"},
         "compute": {"precision": "fp32"},
     }
-    return {"cell": {"model": model}, "config": config, "device": {"name": device}, "weights": {"digest": model}}
+    cell = {"data": "toy", "model": model, "method": "la", "metric": "unified"}
+    found = {"device": {"type": device, "name": device}, "weights": {"digest": model}}
+    return {"cell": cell, "config": config, "versions": {"protocol": "1"}, **found}
 
 
 def numbers(runs, mean):

@@ -50,15 +50,7 @@ def test_images_needed_give_the_power_that_was_asked_for():
 
 
 def column(
-    scores,
-    *,
-    quantity="insertion",
-    metric="unified",
-    published=None,
-    missing=0,
-    records={},
-    start={},
-    kind=None,  # noqa: B006
+    scores, *, quantity="insertion", metric="unified", kind=None, published=None, missing=0, records=None, start=None
 ):
     """compare() of one column. scores: {row: values over images 0, 1, …}."""
     lines, rows = [], []
@@ -79,10 +71,10 @@ def column(
                 "seconds_attribution": 1,
                 quantity: value,
             }
-            for i, value in enumerate(values, start.get(name, 0))
+            for i, value in enumerate(values, (start or {}).get(name, 0))
             if not (k == 0 and i < missing)
         ]
-    numbers, footers = significance.compare(pd.DataFrame(lines), pd.DataFrame(rows), records, 0.7, 500)
+    numbers, footers = significance.compare(pd.DataFrame(lines), pd.DataFrame(rows), records or {}, 0.7, 500)
     return dict(zip(numbers["row"], numbers["standing"], strict=True)), " ".join(
         footers.get(("d", "m", metric, "all"), [])
     )
@@ -116,7 +108,10 @@ def of(**settings):
     """A run's record."""
     run = {"seed": settings.pop("seed", 0), "target": settings.pop("target", "prediction")}
     compute = {"precision": settings.pop("precision", "fp32")}
-    return {"config": {"method": {"name": settings}, "run": run, "compute": compute}, "device": {"name": "cpu"}}
+    metric = {"_target_": settings.pop("metric", "metrics.perturbation.perturbation")}
+    config = {"model": {}, "data": {}, "method": settings, "metric": metric, "run": run, "compute": compute}
+    cell = {"data": "d", "model": "m", "method": "a", "metric": "any"}
+    return {"cell": cell, "config": config, "versions": {"protocol": "1"}, "device": {"name": "cpu"}}
 
 
 @pytest.mark.parametrize("other", [{"target": "label"}, {"precision": "fp64"}])
@@ -124,14 +119,14 @@ def test_rows_under_other_conditions_are_neither_marked_nor_tested(other):
     scores = {"a": BASE, "b": BASE + 0.1, "apart": BASE + 0.2}
     standing, lines = column(scores, records={"a": of(), "b": of(seed=3), "apart": of(**other)})
     assert standing == {"a": "", "b": "best", "apart": ""}
-    assert f"a, b | apart; they differ in {'run.target' if 'target' in other else 'compute.precision'}" in lines
+    assert f"a, b | apart; they differ in {next(iter(other))}" in lines
 
 
 def test_the_confusion_colour_is_a_condition_and_the_seed_where_the_metric_draws():
     grey, red = ({"confusion": {"colour": colour}} for colour in ([0.5] * 3, [1, 0, 0]))
     assert conditions(of() | grey) != conditions(of() | red)
-    infidelity = {"cell": {"metric": "infidelity"}}
-    assert conditions(of(seed=1) | infidelity) != conditions(of(seed=2) | infidelity)
+    infidelity = {"metric": "metrics.infidelity.infidelity"}
+    assert conditions(of(seed=1, **infidelity)) != conditions(of(seed=2, **infidelity))
     assert conditions(of(seed=1)) == conditions(of(seed=2))
 
 

@@ -311,22 +311,22 @@ def game(network: nn.Module, x: Images, target: Tensor, a: Images, order: str, i
 
 
 def loses_the_class(path: str, steps: str) -> Finding:
-    """On the tiny network, after so many steps of an attack most images have lost their class, and more than lose it to
-    random signs as long as AGI's. path: la_fig2's.
+    """How many images have lost their class after so many steps of an attack, and how many to random signs as long as AGI's,
+    on the tiny network: none of the papers', so that no verdict follows.  path: la_fig2's.
     """
     lost, control = (_lost(name)[:, int(steps)] for name in (path, "random"))
-    low, high = interval(np.stack([lost - 0.5, lost - control], axis=1), draws=2000)
-    text = f"tiny network: {lost.mean():.0%} of {len(lost)} images lost [{low[0] + 0.5:.0%}, {high[0] + 0.5:.0%}]"
+    low, high = interval(lost[:, None], draws=2000)[:, 0]
+    text = f"tiny network: {lost.mean():.0%} of {len(lost)} images lost [{low:.0%}, {high:.0%}]"
     text += f"; to random signs {control.mean():.0%}"
-    return Finding(HOLDS if (low > 0).all() else FAILS if high[0] < 0 else CANNOT_TELL, text)
+    return Finding(CANNOT_TELL, f"{text}. The papers' networks: python -m bench.studies.la_fig2")
 
 
 def keeps_the_class(path: str) -> Finding:
-    """On the tiny network, after twenty steps at least 95 % of the images still have their class."""
+    """How many images have lost their class after twenty steps, on the tiny network: no verdict follows for another."""
     lost = _lost(path)[:, la_fig2.STEPS]
     low, high = interval(lost[:, None], draws=2000)[:, 0]
     text = f"tiny network: {lost.mean():.0%} of {len(lost)} images lost [{low:.0%}, {high:.0%}]"
-    return Finding(HOLDS if high < 0.05 else FAILS if low > 0.05 else CANNOT_TELL, text)
+    return Finding(CANNOT_TELL, f"{text}. The papers' networks: python -m bench.studies.la_fig2")
 
 
 @functools.cache

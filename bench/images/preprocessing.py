@@ -6,21 +6,61 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
+from bench.errors import UserError
+
+CROPS = ("center", "squash", "border")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shorter side to `resize`, centre crop to `size`, pixels in [0, 1]. Normalisation belongs to the network."""
+    """To `resize` pixels, centre crop to `size`, pixels in [0, 1]. Normalisation belongs to the network.
+
+    crop: how a picture that is not square gets to `resize`. center: its shorter side; squash: both sides, out of
+    proportion; border: its longer side, and `fill` is added. As in timm, of whose weights one in fourteen is of the latter.
+    """
 
     size: int
     resize: int
     interpolation: str = "bilinear"  # Pillow's, always antialiased
+    crop: str = "center"
+    fill: tuple[int, int, int] = (0, 0, 0)  # r, g, b of 255: around a picture with crop: border
+
+    def __post_init__(self):
+        for key, known in (("crop", CROPS), ("interpolation", INTERPOLATIONS)):
+            if getattr(self, key) not in known:
+                raise UserError(f"model.{key}={getattr(self, key)}: expected {', '.join(known)}.")
+        if self.resize < self.size and self.crop != "border":
+            raise UserError(
+                f"model.resize={self.resize} is less than model.size={self.size}: the crop would have "
+                "a black frame. Set model.resize too."
+            )
 
     def __call__(self, image: Image.Image, crop: bool = True) -> torch.Tensor:
         """float32 [3, size, size]. With crop=False the picture is taken as prepared: resampled only if its size differs."""
         image = image.convert("RGB")
-        how = F.InterpolationMode(self.interpolation)
         if crop:
-            image = F.center_crop(F.resize(image, [self.resize], how, antialias=True), [self.size, self.size])
+            image = self._cropped(image)
         elif image.size != (self.size, self.size):
-            image = F.resize(image, [self.size, self.size], how, antialias=True)
+            image = self._resampled(image, [self.size, self.size])
         return F.pil_to_tensor(image).float() / 255
+
+    def _cropped(self, image: Image.Image) -> Image.Image:
+        if self.crop == "center":
+            image = self._resampled(image, [self.resize])
+        elif self.crop == "squash":
+            image = self._resampled(image, [self.resize, self.resize])
+        else:
+            longest = max(image.size) / self.resize
+            image = self._resampled(image, [max(1, round(side / longest)) for side in (image.height, image.width)])
+            image = self._padded(image)
+        return F.center_crop(image, [self.size, self.size])
+
+    def _padded(self, image: Image.Image) -> Image.Image:
+        """At least size × size, the picture in the middle."""
+        across, down = (max(0, self.size - side) for side in image.size)
+        return F.pad(image, [across // 2, down // 2, across - across // 2, down - down // 2], fill=list(self.fill))
+
+    def _resampled(self, image: Image.Image, size: list[int]) -> Image.Image:
+        """size: of both sides, height first, or of the shorter one."""
+        return F.resize(image, size, F.InterpolationMode(self.interpolation), antialias=True)

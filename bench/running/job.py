@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
+from bench.build import build
 from bench.config import Config
 from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
-from bench.networks.network import Network
+from bench.networks.network import Network, open_network
 from bench.running import compute
 from bench.running.colour import confusion_colour
 from bench.store import records
@@ -60,7 +59,11 @@ class Job:
             "device": self.compute.device.type,
             "collection": self.source.collection,
         }
-        return found | {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
+        found |= {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
+        keywords = getattr(self.method, "keywords", {})
+        if "layer" in keywords:  # which one it is where nobody names it
+            found["method.layer"] = self.network.layer_name(keywords["layer"])
+        return found
 
     def _config(self, metric: str | None) -> dict:
         """All that a run of this metric is made from, resolved."""
@@ -128,7 +131,7 @@ class Job:
 def open_job(config: Config) -> Job:
     """Build everything that `config` names, and say in one sentence what is wrong with it."""
     cfg = config.cfg
-    network = build(cfg.model, "model")
+    network = open_network(cfg.model)
     weights = network.digest()
     settings, network = compute.prepare(cfg.compute, network)
     source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
@@ -153,23 +156,6 @@ def open_job(config: Config) -> Job:
         results=Path(cfg.paths.results),
         save_attributions=save,
     )
-
-
-def build(cfg: DictConfig, where: str):
-    """Instantiate a `_target_`; a missing key or a value that does not fit is the user's to mend."""
-    for key in sorted(OmegaConf.missing_keys(cfg)):  # a partial function would miss it when it is called
-        raise UserError(f"{key} must be given: {key}=….")
-    try:
-        return instantiate(cfg, _convert_="all")
-    except InstantiationException as error:
-        cause = error.__cause__
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__
-        if isinstance(cause, UserError):
-            raise cause from None
-        if isinstance(error.__cause__, TypeError | ValueError | RuntimeError):
-            raise UserError(f"{where}: {error.__cause__}") from error
-        raise
 
 
 def bind(method: Callable, source: Source, seed: int) -> None:

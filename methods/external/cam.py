@@ -19,7 +19,6 @@ from bench.errors import UserError
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.external.library import member, own_stream, required
-from methods.gradcam import spatial
 from methods.parts.activation import channels
 
 INSTALL = '"heatproof[cam]" (torch-cam needs Python 3.11)'
@@ -39,7 +38,7 @@ def class_activation_map(
         stream = rng.for_images(torch.tensor([i], device=rng.keys.device))
         image = x[i : i + 1].detach().requires_grad_()
         try:
-            cam = kind(model, module, reshape_transform=spatial, **options)
+            cam = kind(model, module, reshape_transform=model.picture(layer).lay_out, **options)
         except (TypeError, ValueError) as error:
             raise UserError(f"method.options do not fit torch-cam's {name}: {error}.") from error
         # set after cam's own hooks, so that these keep what the next layer may overwrite

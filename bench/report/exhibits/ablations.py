@@ -17,7 +17,7 @@ from bench.store.rows import PARTITIONS
 from bench.text import number, slug
 from metrics.quantities import Quantity
 
-VARIED = ("method.", "metric.", "model.", "run.", "compute.")  # a device or other weights are no setting
+VARIED = ("method.", "metric.", "model.", "precision", "seed", "target")  # a device or other weights are no setting
 Settings = dict[str, str]
 PLACE, ABOUT = (
     "Ablations",
@@ -79,7 +79,7 @@ def find(numbers: pd.DataFrame, runs: Mapping[str, dict]) -> list[Ablation]:
                     for quantity, measured in part.groupby("quantity", sort=False)
                 }  # fmt: skip
                 kinds = dict(part.drop_duplicates("quantity")[["quantity", "kind"]].itertuples(index=False))
-                found.append(Ablation(data, method, metric, key.split(".", 1)[1], names, lines, kinds))
+                found.append(Ablation(data, method, metric, key.partition(".")[2] or key, names, lines, kinds))
     return found
 
 

