@@ -37,8 +37,11 @@ class Config:
     overrides: list[str]  # the command line
 
 
-def load(overrides: list[str]) -> Config:
-    """What `python -m bench.run OVERRIDES` would run. UserError: it cannot be."""
+def load(overrides: list[str], *, builders: bool = True) -> Config:
+    """What `python -m bench.run OVERRIDES` would run. UserError: it cannot be.
+
+    builders: whether what these take is checked too, which imports them; reports only ask for what has been run.
+    """
     typed = as_typed(overrides)
     composable(typed)
     GlobalHydra.instance().clear()
@@ -47,15 +50,15 @@ def load(overrides: list[str]) -> Config:
             cfg = compose("config", typed, return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(str(error)) from error
-    return configured(cfg, cfg.hydra.runtime.choices, overrides)
+    return configured(cfg, cfg.hydra.runtime.choices, overrides, builders=builders)
 
 
-def configured(cfg: DictConfig, choices: DictConfig, overrides: list[str]) -> Config:
+def configured(cfg: DictConfig, choices: DictConfig, overrides: list[str], *, builders: bool = True) -> Config:
     """What Hydra composed, every value checked and in place as it is meant.  choices: {group: the name of its file}."""
     for key in PATHS:
         if isinstance(path := OmegaConf.select(cfg, key), str):
             OmegaConf.update(cfg, key, os.path.expanduser(path))
-    settle(cfg)
+    settle(cfg, builders=builders)
     return Config(cfg, chosen(cfg, choices), list(overrides))
 
 

@@ -96,19 +96,19 @@ GROUPS = {
 OF_ALL = {"data": kinds(Data), "model": kinds(Model)}  # keys that a builder need not take: they are taken off before
 
 
-def settle(cfg: DictConfig) -> None:
+def settle(cfg: DictConfig, *, builders: bool = True) -> None:
     """Check every key of a configuration and put values as they are meant in place. UserError: the first that does not fit.
 
-    What must still be given (???) stays: who builds it says so.
+    What must still be given (???) stays: who builds it says so.  builders: whether to import them and check what they take.
     """
     for group, table in GROUPS.items():
         if cfg.get(group) is not None or group != "experiment":
-            _settle(cfg, group, table)
+            _settle(cfg, group, table, builders=builders)
     for name in cfg.get("metric") or ():
-        _settle(cfg.metric, name, Built, "metric.")
+        _settle(cfg.metric, name, Built, "metric.", builders=builders)
 
 
-def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> None:
+def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "", *, builders: bool) -> None:
     where = prefix + group
     try:
         node = cfg.get(group)
@@ -117,7 +117,8 @@ def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> N
         raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
     if not isinstance(before, dict):
         raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
-    _write(node, before, _as_meant(checked(table, before, where), where))
+    after = checked(table, before, where)
+    _write(node, before, _as_meant(after, where) if builders else after)
 
 
 def _as_meant(settings: Mapping[str, object], where: str) -> dict[str, object]:

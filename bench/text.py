@@ -1,5 +1,7 @@
 """Numbers in sentences, and numbers among words."""
 
+import re
+
 
 def plural(n: int, noun: str) -> str:
     """'1 image', '1,000 images', '2 passes'."""
@@ -13,6 +15,16 @@ def number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def slug(*names: str) -> str:
+    """Names as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", "_".join(names))
+
+
+def natural(name: str) -> list:
+    """A key to sort by: la_table9 before la_table10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def duration(seconds: float) -> str:

@@ -14,9 +14,9 @@ from bench.ranges import Between
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {
-    "insertion": {"title": "Insertion", "better": "high"},
-    "deletion": {"title": "Deletion", "better": "low"},
-    "gap": {"title": "GAP", "better": "high", "minus": ("insertion", "deletion")},
+    "insertion": {"title": "Insertion", "better": "high", "unit": "{readout}"},
+    "deletion": {"title": "Deletion", "better": "low", "unit": "{readout}"},
+    "gap": {"title": "GAP", "better": "high", "unit": "{readout}", "minus": ("insertion", "deletion")},
 }
 DRAWS = False
 

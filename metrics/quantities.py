@@ -23,7 +23,7 @@ class Quantity:
 
     title: str
     better: str  # high or low
-    unit: str = ""
+    unit: str = ""  # "{readout}": what that setting of the metric is
     minus: tuple[str, str] | None = (
         None  # of which two numbers of the row it is the difference; None: a number of its own
     )
@@ -50,7 +50,10 @@ class Said:
 def said(target: str) -> Said:
     """What the module of the metric at this import path says. Raises UserError if it says nothing, or no literal."""
     module = target.rpartition(".")[0]
-    spec = importlib.util.find_spec(module)
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ModuleNotFoundError, ValueError):
+        spec = None
     if spec is None or not (spec.origin or "").endswith(".py"):
         raise UserError(f"{target}: there is no Python file {module}.")
     found = {}

@@ -69,14 +69,14 @@ def main(overrides: list[str]) -> None:
 def of_the_tables() -> Iterator[Finding]:
     u, f, kl = (pd.concat([printed("aii", part), printed("aii", whole)]) for part, whole in ((1, 5), (2, 6), (3, 7)))
     for name, table, metric, methods in (
-        ("AII Tables 1 and 5", u, "u_insertion", SAME_SET),
-        ("AII Tables 2 and 6", f, "f_insertion", SAME_SET),
-        ("AII Tables 3 and 7", kl, "kl_insertion", SAME_SET + OTHER_SET),
+        ("AII Tables 1 and 5", u, "unified.insertion", SAME_SET),
+        ("AII Tables 2 and 6", f, "fair.insertion", SAME_SET),
+        ("AII Tables 3 and 7", kl, "kl.insertion", SAME_SET + OTHER_SET),
     ):
         shares = " / ".join(f"{high_share(table, network, metric, methods):.3f}" for network in NETWORKS)
         yield 1, f"{name}: share of images with confidence ≥ 70 %, {' / '.join(NETWORKS)}", shares
     for methods in (OTHER_SET, SAME_SET):
-        wrong, cells = map(sum, zip(outside(u, "u", methods), outside(f, "f", methods), strict=True))
+        wrong, cells = map(sum, zip(outside(u, "unified", methods), outside(f, "fair", methods), strict=True))
         yield 2, f"AII Tables 5, 6, {', '.join(methods)}: means of all outside [low, high]", f"{wrong} of {cells}"
     la = {table: printed("la", table) for table in (1, 3)}
     same = [la[3]["vgg16", m, q, "all"] == la[3]["maxvit_t", m, q, "all"] for m, q in rows(la[3])]
@@ -91,16 +91,17 @@ def of_the_tables() -> Iterator[Finding]:
     rivals = [m for m in la[1].index.unique("method") if m != "la"]
     for name, against in (("AGI, AttEXplore", ("agi", "attexplore")), ("all 11", rivals)):
         changes = " / ".join(
-            f"{100 * relative_change(la[1], q, against):+.2f} %" for q in ("u_insertion", "u_deletion")
+            f"{100 * relative_change(la[1], q, against):+.2f} %" for q in ("unified.insertion", "unified.deletion")
         )
         yield 24, f"LA Table 1: relative change of insertion / deletion against {name}", changes
 
 
 def printed(paper: str, table: int) -> pd.Series:
-    """The values of a table that sweeps nothing, by (model, method, metric, confidence)."""
+    """The values of a table that sweeps nothing, by (model, method, metric.quantity, confidence)."""
     values = pd.read_csv(
         FOLDER / f"{paper}_table{table}.csv", dtype={"value": float}, keep_default_na=False, na_values={"value": ""}
     )
+    values["metric"] = (values["metric"] + "." + values["quantity"]).str.lstrip(".")
     return values.dropna(subset="value").set_index(["model", "method", "metric", "confidence"])["value"].sort_index()
 
 
@@ -119,7 +120,7 @@ def high_share(table: pd.Series, network: str, metric: str, methods: tuple[str, 
 
 def outside(table: pd.Series, family: str, methods: tuple[str, ...]) -> tuple[int, int]:
     """How many means over all images are not between those of their parts, and how many there are."""
-    cells = [(n, m, f"{family}_{q}") for n in NETWORKS for m in methods for q in ("insertion", "deletion")]
+    cells = [(n, m, f"{family}.{q}") for n in NETWORKS for m in methods for q in ("insertion", "deletion")]
     splits = [[table[(*job, split)] for split in ("low", "all", "high")] for job in cells]
     return sum(not min(low, high) <= all_ <= max(low, high) for low, all_, high in splits), len(cells)
 

@@ -75,7 +75,7 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["aii_fig1.py", *choice])
     a.study.main(a.__doc__, a.make)
     found = {file.suffix: file for file in (tmp_path / "report").iterdir()}
-    assert set(found) == {".md", ".csv", ".tex", ".png", ".pdf"}
+    assert set(found) == {".md", ".csv", ".tex", ".json", ".png", ".pdf"}
     numbers = pd.read_csv(found[".csv"])
     of_all = numbers[numbers["composites"] == "all"]
     assert len(of_all) == 2 * 3 and (of_all["n"] == 3).all()  # padding is not counted

@@ -87,7 +87,7 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch, networks):
     )
     a.study.main(a.__doc__, a.make)
     found = {file.suffix: file for file in (tmp_path / "report").iterdir()}
-    assert set(found) == {".md", ".csv", ".tex", ".png", ".pdf"}
+    assert set(found) == {".md", ".csv", ".tex", ".json", ".png", ".pdf"}
     numbers = pd.read_csv(found[".csv"]).set_index(["method", "patch"])
     assert len(numbers) == 6 and (numbers["n"] == 3).all()
     assert numbers["mean"]["sm", "difference"] > 0.02

@@ -171,18 +171,13 @@ def test_cells_are_in_our_names_with_gaps_that_no_table_prints():
     assert cells.index.is_unique
 
 
-def test_columns_of_either_schema_are_read(tmp_path):
-    keys = "paper,table,model,method,{},confidence,param,param_value,value\n"
-    (tmp_path / "la_table1.csv").write_text(
-        keys.format("metric") + "la,1,m,la,u_insertion,all,,,0.50\nla,1,m,la,u_deletion,all,,,0.1\n"
-    )
+def test_a_cell_knows_the_half_of_its_last_digit(tmp_path):
     (tmp_path / "la_table2.csv").write_text(
-        keys.format("metric,quantity")
-        + "la,2,m,la,unified,insertion,all,,,0.50\nla,2,m,la,unified,deletion,all,,,0.1\n"
+        "paper,table,model,method,metric,quantity,confidence,param,param_value,value\n"
+        "la,2,m,la,unified,insertion,all,,,0.50\nla,2,m,la,unified,deletion,all,,,0.1\n"
     )
-    old, new = (part.drop(columns="table") for _, part in printed.cells(tmp_path).groupby("table"))
-    pd.testing.assert_frame_equal(old.reset_index(drop=True), new.reset_index(drop=True))
-    assert old.loc[old["quantity"] == "insertion", "half"].tolist() == [0.005]
+    halves = printed.cells(tmp_path).set_index("quantity")["half"]
+    assert halves.to_dict() == pytest.approx({"insertion": 0.005, "deletion": 0.05, "gap": 0.055})
 
 
 @pytest.mark.parametrize(

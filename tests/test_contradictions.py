@@ -29,13 +29,13 @@ def test_the_share_of_confident_images_follows_from_three_means():
     cells = {}
     for method, (low, high) in parts.items():
         for split, value in (("low", low), ("high", high), ("all", 0.3 * low + 0.7 * high)):
-            cells["resnet50", method, "u_insertion", split] = value
-    assert c.high_share(table(cells), "resnet50", "u_insertion", ("sm", "ig")) == pytest.approx(0.7)
+            cells["resnet50", method, "unified.insertion", split] = value
+    assert c.high_share(table(cells), "resnet50", "unified.insertion", ("sm", "ig")) == pytest.approx(0.7)
 
 
 def test_a_mean_outside_its_parts_is_counted():
     cells = {
-        (network, "sm", f"u_{quantity}", split): value
+        (network, "sm", f"unified.{quantity}", split): value
         for network in c.NETWORKS
         for quantity in ("insertion", "deletion")
         for split, value in (
@@ -44,9 +44,9 @@ def test_a_mean_outside_its_parts_is_counted():
             ("all", 0.3),
         )  # deletion may be lower where confidence is high
     }
-    assert c.outside(table(cells), "u", ("sm",)) == (0, 6)
-    cells["vgg16", "sm", "u_deletion", "all"] = 0.41
-    assert c.outside(table(cells), "u", ("sm",)) == (1, 6)
+    assert c.outside(table(cells), "unified", ("sm",)) == (0, 6)
+    cells["vgg16", "sm", "unified.deletion", "all"] = 0.41
+    assert c.outside(table(cells), "unified", ("sm",)) == (1, 6)
 
 
 def test_relative_changes_are_averaged_over_networks_and_methods():
@@ -58,9 +58,9 @@ def test_relative_changes_are_averaged_over_networks_and_methods():
         ("b", "ig"): 2.0,
         ("b", "sm"): 4.0,
     }
-    cells = table({(model, method, "u_insertion", "all"): v for (model, method), v in values.items()})
-    assert c.relative_change(cells, "u_insertion", ("ig",)) == pytest.approx((0.5 - 0.5) / 2)
-    assert c.relative_change(cells, "u_insertion", ("ig", "sm")) == pytest.approx((0.5 + 2 - 0.5 - 0.75) / 4)
+    cells = table({(model, method, "unified.insertion", "all"): v for (model, method), v in values.items()})
+    assert c.relative_change(cells, "unified.insertion", ("ig",)) == pytest.approx((0.5 - 0.5) / 2)
+    assert c.relative_change(cells, "unified.insertion", ("ig", "sm")) == pytest.approx((0.5 + 2 - 0.5 - 0.75) / 4)
 
 
 def test_the_printed_tables_say_what_the_page_says():

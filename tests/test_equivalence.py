@@ -125,14 +125,9 @@ def test_a_verdict_takes_the_tables_own_conditions():
 
 
 def columns():
-    """Every printed column of at least eight methods, with its metric and quantity in our names."""
-    ours = {"u_": "unified", "f_": "fair", "kl_": "kl", "": "insertion_deletion"}
+    """Every printed column of at least eight methods, with its metric and quantity."""
     for path in sorted((ROOT / "results" / "published").glob("*_table*.csv")):
         table = pd.read_csv(path)
-        if "quantity" not in table:
-            prefix = table["metric"].str.extract(r"^(u_|f_|kl_|)(insertion|deletion|gap|infd|fps)$")
-            table["quantity"] = prefix[1].replace({"infd": "score"})
-            table["metric"] = prefix[0].map(ours).mask(prefix[1] == "infd", "infidelity")
         table = table[table["param"].isna() & table["value"].notna() & (table["quantity"] != "fps")]
         for (metric, quantity, *_), part in table.groupby(["metric", "quantity", "model", "confidence"], dropna=False):
             if len(part) >= 8:

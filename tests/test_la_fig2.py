@@ -79,7 +79,7 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["la_fig2.py", "method=la,random", *small, f"paths.results={tmp_path}"])
     la_fig2.study.main(la_fig2.__doc__, la_fig2.make)
     found = {file.suffix: file for file in (tmp_path / "report").iterdir()}
-    assert set(found) == {".md", ".csv", ".tex", ".png", ".pdf"}
+    assert set(found) == {".md", ".csv", ".tex", ".json", ".png", ".pdf"}
     numbers = pd.read_csv(found[".csv"])
     assert len(numbers) == 2 * 4 * 4 and (numbers["n"] == 3).all()  # paths, quantities, steps; no padding counted
     text = found[".md"].read_text()

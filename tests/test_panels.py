@@ -10,7 +10,6 @@ import yaml
 from bench.config import load
 from bench.errors import UserError
 from bench.images.source import ImageError
-from bench.report import __main__ as report
 from bench.report.exhibits import heatmaps as panels
 from bench.store import records
 
@@ -89,7 +88,7 @@ def test_a_gallery_shows_the_first_images_of_its_first_metric_and_says_what_it_l
     overrides = ["experiment=la_gallery", "data=synthetic", "data.limit=3", "experiment.panel=2"]
     overrides += ["experiment.models=[tiny,vgg16]", "experiment.methods=[sm]", f"paths.results={tmp_path}"]
     found = {("tiny", "unified"): {"sm": ["r"]}, ("tiny", "kl"): {"sm": []}, ("vgg16", "unified"): {"sm": []}}
-    panel = report._panel(load(overrides), runs, found)
+    panel = panels.panel(load(overrides), runs, found)
     assert [block.title for block in panel.pages["tiny"]] == ["synthetic-00000", "synthetic-00001"]
     assert panel.missing == ["everything on vgg16"]
-    assert "To make them: `python -m bench.run experiment=la_gallery" in report._absent(panel, overrides)[0]
+    assert "To make them: `python -m bench.run experiment=la_gallery" in panels.absent(panel, overrides)[0]

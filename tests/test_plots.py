@@ -6,6 +6,7 @@ import pytest
 
 from bench.figures import lines as plots
 from bench.report.exhibits import ablations
+from bench.report.quantities import of_metric
 
 
 def panel(names, points=9):
@@ -47,7 +48,7 @@ def test_a_long_curve_is_thinned_on_the_page_with_both_ends_kept():
 
 
 def test_24_lines_look_different():
-    assert len({plots.style(i) for i in range(24)}) == 24
+    assert len({plots.look(i) for i in range(24)}) == 24
 
 
 def test_files_for_a_paper_are_the_same_each_time(tmp_path):
@@ -61,16 +62,19 @@ def record(model="tiny", device="cpu", seed=0, **method):
         "model": {},
         "data": {},
         "method": method,
-        "metric": {},
+        "metric": {"_target_": "metrics.perturbation.perturbation"},
         "run": {"seed": seed, "target": "prediction"},
         "compute": {"precision": "fp32"},
     }
-    return {"cell": {"model": model}, "config": config, "device": {"name": device}, "weights": {"digest": model}}
+    cell = {"data": "toy", "model": model, "method": "la", "metric": "unified"}
+    found = {"device": {"type": device, "name": device}, "weights": {"digest": model}}
+    return {"cell": cell, "config": config, "versions": {"protocol": "1"}, **found}
 
 
 def numbers(runs, mean):
     lines = [
         {"data": "toy", "model": runs[i]["cell"]["model"], "method": "la", "metric": "unified", "run_id": i}
+        | {"kind": of_metric("unified")["insertion"]}
         | {"confidence": "all", "quantity": "insertion", "mean": mean(i), "ci_low": 0.0, "ci_high": 1.0, "n": 3}
         for i in runs
     ]

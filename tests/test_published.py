@@ -6,13 +6,16 @@ import pandas as pd
 import pytest
 
 from bench.papers import published
+from bench.report.quantities import SPEEDS, of_metric
 
 
 def beside(paper, table, *keys, rows=None, mean=0.5, ci=(0.4, 0.6), n=3, **settings):
     """published.beside of lines (model, row, metric, confidence, quantity); rows default to the methods they are called."""
     columns = ["model", "row", "metric", "confidence", "quantity"]
     measured = {"mean": mean, "ci_low": ci[0], "ci_high": ci[1], "n": n}
-    numbers = pd.DataFrame([dict(zip(columns, key, strict=True), **measured) for key in keys])
+    kinds = [(of_metric(key[2]) | SPEEDS)[key[4]] for key in keys]
+    lines = [dict(zip(columns, key, strict=True), **measured, kind=kind) for key, kind in zip(keys, kinds, strict=True)]
+    numbers = pd.DataFrame(lines)
     rows = rows or {key[1]: {"method": key[1]} for key in keys}
     return published.beside(numbers, paper, table, rows, **settings)
 
@@ -78,6 +81,7 @@ LINE = {"model": "resnet50", "metric": "unified", "quantity": "insertion", "n": 
 )
 def test_verdicts(printed, line, word):
     line = LINE | line
+    line["kind"] = of_metric(line["metric"])[line["quantity"]]
     line["difference"] = line["mean"] - float(printed or "nan")
     assert published.verdict(printed, line, published.TOLERANCE) == word
 

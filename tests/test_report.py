@@ -9,8 +9,10 @@ from omegaconf import OmegaConf
 
 from bench import PROTOCOL
 from bench.config import load
+from bench.papers import contradictions
 from bench.report import __main__ as report
-from bench.report import render
+from bench.report import latex
+from bench.report.table import Column, Entry, Table
 
 PLAN = {
     "name": "toy_table1",
@@ -28,8 +30,8 @@ PLAN = {
 def experiment(monkeypatch):
     """experiment=toy is PLAN; all else is composed as ever."""
 
-    def compose(overrides):
-        composed = load([o for o in overrides if o != "experiment=toy"])
+    def compose(overrides, **how):
+        composed = load([o for o in overrides if o != "experiment=toy"], **how)
         if "experiment=toy" in overrides:
             OmegaConf.update(composed.cfg, "experiment", PLAN, force_add=True)
         return composed
@@ -71,8 +73,8 @@ def run(
 
 def make(results, *overrides):
     """{(method, confidence, quantity): line of the CSV} and the three files' texts."""
-    made, folder = report.make(["data=synthetic", f"paths.results={results}", "report.bootstrap=200", *overrides])
-    markdown, table, latex = report.write(made, folder)
+    document, found = report.make(["data=synthetic", f"paths.results={results}", "report.bootstrap=200", *overrides])
+    markdown, table, latex, _ = document.save(found.folder)
     lines = list(csv.DictReader(table.read_text().splitlines()))
     return {(x["method"], x["confidence"], x["quantity"]): x for x in lines}, markdown.read_text(), latex.read_text()
 
@@ -107,8 +109,8 @@ def test_published_numbers_are_marked_with_the_contradictions_that_touch_them(tm
     assert "- [7] Fast-IG with the wrong sign" in markdown
     assert "0.03165$^{7}$" in latex and "Contradictions (docs/contradictions.md): 1, 5, 7, 10, " in latex
     assert "[7]: " not in markdown  # from outside of the repository there is no way to the page that holds elsewhere
-    monkeypatch.setattr(report.render.contradictions, "ROOT", tmp_path)
-    monkeypatch.setattr(report.render.contradictions, "PAGE", tmp_path / "docs" / "contradictions.md")
+    monkeypatch.setattr(contradictions, "ROOT", tmp_path)
+    monkeypatch.setattr(contradictions, "PAGE", tmp_path / "docs" / "contradictions.md")
     assert "[7]: ../docs/contradictions.md#c7\n" in make(tmp_path, "experiment=toy")[1]
 
 
@@ -180,10 +182,8 @@ def test_the_same_rows_make_the_same_bytes(tmp_path):
 
 
 def test_latex_escapes_what_latex_would_read():
-    grid = render.Grid(
-        "m", "la_release · 95 % < 1 & $x$", ["Method", "GAP ↑"], [[render.Cell("a_b", True), render.Cell("-0.5 ± 0.1")]]
-    )
-    text = render.latex(grid)
+    columns, rows = [Column("Method"), Column("GAP ↑", "high")], [[Entry("a_b", bold=True), Entry("-0.5 ± 0.1")]]
+    text = latex.written(Table("la_release · 95 % < 1 & $x$", columns, rows))
     assert r"\caption{la\_release $\cdot$ 95 \% $<$ 1 \& \$x\$}" in text
     assert r"\textbf{a\_b} & $-$0.5 $\pm$ 0.1 \\" in text
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")

@@ -8,7 +8,9 @@ import pytest
 from scipy import stats
 
 from bench.report import significance
+from bench.report.quantities import SPEEDS, of_metric
 from bench.store.records import conditions
+from metrics.quantities import Quantity
 
 RANDOM = np.random.default_rng(3)
 
@@ -47,11 +49,15 @@ def test_images_needed_give_the_power_that_was_asked_for():
     assert significance.images_needed(np.zeros(5)) is None
 
 
-def column(scores, *, quantity="insertion", metric="unified", published=None, missing=0, records={}, start={}):  # noqa: B006
+def column(
+    scores, *, quantity="insertion", metric="unified", kind=None, published=None, missing=0, records=None, start=None
+):
     """compare() of one column. scores: {row: values over images 0, 1, …}."""
     lines, rows = [], []
+    kind = kind or (of_metric(metric) | SPEEDS)[quantity]
     for k, (name, values) in enumerate(scores.items()):
         cell = {"data": "d", "model": "m", "metric": metric, "confidence": "all", "quantity": quantity, "row": name}
+        cell["kind"] = kind
         printed = (published or {}).get(name)
         lines.append(cell | {"run_id": name, "mean": np.mean(values), "n": len(values), "published": printed})
         nothing = dict.fromkeys(["insertion", "deletion", "score"], np.nan)
@@ -65,10 +71,10 @@ def column(scores, *, quantity="insertion", metric="unified", published=None, mi
                 "seconds_attribution": 1,
                 quantity: value,
             }
-            for i, value in enumerate(values, start.get(name, 0))
+            for i, value in enumerate(values, (start or {}).get(name, 0))
             if not (k == 0 and i < missing)
         ]
-    numbers, footers = significance.compare(pd.DataFrame(lines), pd.DataFrame(rows), records, 0.7, 500)
+    numbers, footers = significance.compare(pd.DataFrame(lines), pd.DataFrame(rows), records or {}, 0.7, 500)
     return dict(zip(numbers["row"], numbers["standing"], strict=True)), " ".join(
         footers.get(("d", "m", metric, "all"), [])
     )
@@ -88,7 +94,9 @@ def test_direction_is_the_metrics():
     assert column(scores)[0] == {"low": "", "high": "best"}
     assert column(scores, quantity="deletion")[0] == {"low": "best", "high": ""}
     assert column(scores, quantity="score", metric="infidelity")[0] == {"low": "best", "high": ""}
-    assert column(scores, quantity="score", metric="nobody_knows")[0] == {"low": "", "high": ""}
+    mine = {"quantity": "score", "metric": "mine"}
+    assert column(scores, **mine, kind=Quantity("Mine", "high"))[0] == {"low": "", "high": "best"}
+    assert column(scores, **mine, kind=Quantity("Mine", "low"))[0] == {"low": "best", "high": ""}
 
 
 def test_rows_are_paired_by_image_not_by_place():
@@ -100,7 +108,10 @@ def of(**settings):
     """A run's record."""
     run = {"seed": settings.pop("seed", 0), "target": settings.pop("target", "prediction")}
     compute = {"precision": settings.pop("precision", "fp32")}
-    return {"config": {"method": {"name": settings}, "run": run, "compute": compute}, "device": {"name": "cpu"}}
+    metric = {"_target_": settings.pop("metric", "metrics.perturbation.perturbation")}
+    config = {"model": {}, "data": {}, "method": settings, "metric": metric, "run": run, "compute": compute}
+    cell = {"data": "d", "model": "m", "method": "a", "metric": "any"}
+    return {"cell": cell, "config": config, "versions": {"protocol": "1"}, "device": {"name": "cpu"}}
 
 
 @pytest.mark.parametrize("other", [{"target": "label"}, {"precision": "fp64"}])
@@ -108,14 +119,14 @@ def test_rows_under_other_conditions_are_neither_marked_nor_tested(other):
     scores = {"a": BASE, "b": BASE + 0.1, "apart": BASE + 0.2}
     standing, lines = column(scores, records={"a": of(), "b": of(seed=3), "apart": of(**other)})
     assert standing == {"a": "", "b": "best", "apart": ""}
-    assert f"a, b | apart; they differ in {'run.target' if 'target' in other else 'compute.precision'}" in lines
+    assert f"a, b | apart; they differ in {next(iter(other))}" in lines
 
 
 def test_the_confusion_colour_is_a_condition_and_the_seed_where_the_metric_draws():
     grey, red = ({"confusion": {"colour": colour}} for colour in ([0.5] * 3, [1, 0, 0]))
     assert conditions(of() | grey) != conditions(of() | red)
-    infidelity = {"cell": {"metric": "infidelity"}}
-    assert conditions(of(seed=1) | infidelity) != conditions(of(seed=2) | infidelity)
+    infidelity = {"metric": "metrics.infidelity.infidelity"}
+    assert conditions(of(seed=1, **infidelity)) != conditions(of(seed=2, **infidelity))
     assert conditions(of(seed=1)) == conditions(of(seed=2))
 
 

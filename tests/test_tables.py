@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.errors import UserError
 from bench.report import means
+from bench.report.quantities import SPEEDS, of_metric
 from bench.store.rows import load_rows
+from metrics.quantities import Quantity
 
 CELL = {"data": "toy", "model": "resnet50", "method": "la", "metric": "unified"}
 DRAWS = 2000
+UNIFIED = of_metric("unified")
 
 
 def row(image_id, insertion, deletion=0.0, *, confidence=0.9, status="ok", run_id="a1", score=None, seconds=0.5):
@@ -27,7 +31,7 @@ def save(results, rows, part="part-0", **cell):
     pd.DataFrame(rows).astype(floats).to_parquet(folder / f"{part}.parquet")
 
 
-def measure(rows, *, run_id="a1", threshold=0.70, quantities=means.PAIR):
+def measure(rows, *, run_id="a1", threshold=0.70, quantities=UNIFIED):
     """{(confidence, quantity): its line} of one cell."""
     cells = pd.DataFrame([CELL | {"run_id": run_id, "quantities": quantities}])
     numbers = means.measure(pd.DataFrame(rows), cells, threshold, DRAWS)
@@ -92,7 +96,9 @@ def test_two_runs_of_one_cell_are_not_mixed():
 
 
 def test_a_metric_with_one_value():
-    found = measure([row("a", None, None, score=2.0), row("b", None, None, score=4.0)], quantities=("score",))
+    found = measure(
+        [row("a", None, None, score=2.0), row("b", None, None, score=4.0)], quantities=of_metric("infidelity")
+    )
     assert found["all", "score"]["mean"] == 3.0
 
 
@@ -121,6 +127,11 @@ def test_no_rows_is_an_empty_table(tmp_path):
 
 
 def test_images_a_second_are_those_of_the_mean_seconds():
-    found = measure([row("a", 0.2, seconds=0.1), row("b", 0.2, seconds=0.3)], quantities=("fps",))["all", "fps"]
+    found = measure([row("a", 0.2, seconds=0.1), row("b", 0.2, seconds=0.3)], quantities=SPEEDS)["all", "fps"]
     assert found["mean"] == pytest.approx(5.0)  # not the mean of 10 and 3.3
     assert math.isnan(found["ci_low"]) and math.isnan(found["ci_high"])  # images of a batch share their seconds
+
+
+def test_a_number_that_no_row_has_is_an_error():
+    with pytest.raises(UserError, match="Sparsity: rows have no sparsity"):
+        measure([row("a", 0.2)], quantities={"sparsity": Quantity("Sparsity", "high")})

@@ -5,8 +5,8 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from bench.experiments import plan as experiments
-from bench.figures import lines as plots
 from bench.report.exhibits import settings as variation
+from bench.report.quantities import of_metric
 
 
 def rows(text):
@@ -17,7 +17,14 @@ def numbers(rows, models=("tiny",), published=None):
     """insertion i and gap of row i, ± 0.5."""
     lines = [
         {"model": model, "metric": "unified", "row": row.label, "confidence": confidence, "quantity": quantity}
-        | {"mean": float(i), "ci_low": i - 0.5, "ci_high": i + 0.5, "n": 2, "published": published}
+        | {
+            "kind": of_metric("unified")[quantity],
+            "mean": float(i),
+            "ci_low": i - 0.5,
+            "ci_high": i + 0.5,
+            "n": 2,
+            "published": published,
+        }
         for model in models
         for i, row in enumerate(rows)
         for confidence in ("all", "low")
@@ -78,15 +85,10 @@ def test_a_grid_is_a_line_for_each_value_of_its_first_setting():
     }
 
 
-def styles(monkeypatch, drawn):
-    monkeypatch.setattr(plots, "write", lambda stem, panels, styles: styles)
-    return variation.write("x", drawn)
-
-
-def test_colours_tell_quantities_apart_and_in_a_grid_its_lines(monkeypatch):
+def test_colours_tell_quantities_apart_and_in_a_grid_its_lines():
     table = rows("[{method: la, vary: {method.steps: [5, 20]}, param: N}]")
-    found = styles(monkeypatch, variation.panels(numbers(table, published="0.25"), table, figure=False))
+    found = variation.styles(variation.panels(numbers(table, published="0.25"), table, figure=False))
     assert list(found.values()) == [0, 6, 1, 7]
     table = rows("[{method: aii, vary: {method.n_classes: [1, 2], method.steps: [3, 4]}, param: M;T}]")
-    found = styles(monkeypatch, variation.panels(numbers(table), table, figure=False))
+    found = variation.styles(variation.panels(numbers(table), table, figure=False))
     assert found == {"insertion, M = 1": 0, "insertion, M = 2": 1, "deletion, M = 1": 6, "deletion, M = 2": 7}

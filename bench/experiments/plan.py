@@ -48,6 +48,7 @@ class Cell:
 
     row: Row
     model: str
+    metrics: tuple[str, ...]
     overrides: list[str]
 
 
@@ -105,15 +106,16 @@ def _varied(spec: dict) -> list[dict]:
     return rows
 
 
-def cells(plan: Mapping) -> list[Cell]:
-    """Every row on every network, one network after the other, each with all metrics."""
-    return [_cell(row, model, plan["metrics"]) for model in plan["models"] for row in rows(plan)]
+def cells(plan: Mapping, table: list[Row] | None = None) -> list[Cell]:
+    """Every row on every network, one network after the other, each with all metrics.  table: rows(plan), if at hand."""
+    table = rows(plan) if table is None else table
+    return [_cell(row, model, plan["metrics"]) for model in plan["models"] for row in table]
 
 
 def _cell(row: Row, model: str, metrics: list[str]) -> Cell:
     settings = {**row.settings, **row.per_model.get(model, {})}
     chosen = [f"model={model}", f"method={row.method}", f"metric=[{','.join(metrics)}]"]
-    return Cell(row, model, chosen + [f"{key}={value}" for key, value in settings.items()])
+    return Cell(row, model, tuple(metrics), chosen + [f"{key}={value}" for key, value in settings.items()])
 
 
 def images(config: Config) -> list[str]:

@@ -1,32 +1,18 @@
 """Line plots: mean insertion and deletion curves, and ablations. PNG and PDF for a paper, SVG for the page."""
 
-import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito: for every colour vision
+from bench.figures import style
+from bench.figures.style import COLOURS, INK
+
 DASHES = ((), (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5))  # with the colours: 24 lines told apart, on grey paper still 4
 MARKERS = "osD^vP"
-INK = "#1b1f24"  # of text and axes; the page puts its own in its place
 PANEL, SMALL = (4.4, 3.0), (3.3, 2.5)  # inches, in a paper and on the page
-DPI = 200
-CLEANING = {  # what matplotlib writes: what a page needs of it
-    r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->": "",
-    r'<svg [^>]*?(viewBox="[^"]*")[^>]*>': r'<svg \1 aria-hidden="true">',
-    r'<g id="line:([^"]*)"': r'<g data-line="\1"',
-    r'<g id="[^"]*"': "<g",
-    r"font-family: [^;]*; ": "",
-    r"(?<=\d\.\d)\d+(?=[^<>]*>)": "",  # of coordinates, not of text: a tenth of a point is enough
-    r"\s+": " ",
-    r"> <": ">\n<",
-    INK: "currentColor",
-}
 POINTS = 76  # of a curve on the page, at most; files have them all
 
 
@@ -55,7 +41,7 @@ class Panel:
     ceiling: float | None = None  # greatest y
 
 
-def style(index: int) -> tuple[str, tuple[float, ...]]:
+def look(index: int) -> tuple[str, tuple[float, ...]]:
     """Colour and dashes (on, off, … in line widths) of the index-th line of a page."""
     return COLOURS[index % len(COLOURS)], DASHES[index // len(COLOURS) % len(DASHES)]
 
@@ -73,8 +59,8 @@ def write(stem: Path, panels: list[Panel], styles: dict[str, int]) -> list[Path]
     shown = list(dict.fromkeys(line.name for panel in panels for line in panel.lines))
     fit = max(1, int(PANEL[0] * len(panels) / (0.5 + 0.075 * max(map(len, shown)))))  # legend's names in a row
     rows = -(-len(shown) // fit)
-    with _rc(stem.name):
-        figure = Figure((PANEL[0] * len(panels), PANEL[1] + 0.18 * rows + 0.1), dpi=DPI, layout="constrained")
+    with style.rc(stem.name):
+        figure = Figure((PANEL[0] * len(panels), PANEL[1] + 0.18 * rows + 0.1), dpi=style.DPI, layout="constrained")
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             _draw(axes, panel, styles)
         handles = {}
@@ -88,37 +74,22 @@ def write(stem: Path, panels: list[Panel], styles: dict[str, int]) -> list[Path]
             fontsize=8,
             frameon=False,
         )
-        return save(figure, stem)
-
-
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """<stem>.png and <stem>.pdf; the same picture, the same files."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]  # a name may hold a dot
-    figure.savefig(files[0], pil_kwargs={"optimize": True})
-    figure.savefig(files[1], metadata={"CreationDate": None})
-    return files
+        return style.save(figure, stem)
 
 
 def svg(name: str, panel: Panel, styles: dict[str, int]) -> str:
     """An <svg> without a legend, to stand in a page: text is text in the page's colour and font, <g data-line="3"> is
     the line of that index, or its interval. name: of this picture alone on its page.
     """
-    with _rc(name):
+    with style.rc(name):
         figure = Figure(SMALL, layout="constrained")
         _draw(figure.subplots(), panel, styles, most=POINTS)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    for pattern, replacement in CLEANING.items():
-        text = re.sub(pattern, replacement, text, flags=re.DOTALL)
-    return text.strip()
+        return style.svg(figure)
 
 
 def _draw(axes: Axes, panel: Panel, styles: dict[str, int], most: int | None = None) -> None:
     for place, line in enumerate(panel.lines):
-        colour, dashes = style(styles[line.name])
+        colour, dashes = look(styles[line.name])
         dashes = (0, dashes) if dashes else "-"
         kept = slice(None)
         if most and len(line.x) > most:
@@ -151,12 +122,3 @@ def _draw(axes: Axes, panel: Panel, styles: dict[str, int], most: int | None = N
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _rc(salt: str):
-    """One ink for all that is not data; text stays text; the same figure is the same file."""
-    inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
-    return rc_context(
-        dict.fromkeys(inks, INK)
-        | {"svg.fonttype": "none", "svg.hashsalt": salt, "pdf.fonttype": 42, "path.snap": False}
-    )

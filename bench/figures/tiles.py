@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bench.figures.lines import save
+from bench.figures.style import save
 
 INCHES = 1.15  # side of a picture
 LETTERS = 19  # of the caption, an inch

@@ -1,4 +1,4 @@
-"""The papers' numbers in our names: one line a printed cell, whatever the files' columns are called."""
+"""The papers' numbers: one line a printed cell."""
 
 import functools
 from decimal import Decimal
@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 FOLDER = Path(__file__).parents[2] / "results" / "published"
-PREFIXES = {"u": "unified", "f": "fair", "kl": "kl"}  # of a name like u_insertion; without one: insertion_deletion
-SCORES = {"infd": ("infidelity", "score"), "fps": ("", "fps")}
 KEYS = ["table", "model", "confidence", "label", "metric"]
 
 
@@ -28,23 +26,12 @@ def cells(folder: Path = FOLDER) -> pd.DataFrame:
 
 def _table(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path, dtype="str", keep_default_na=False)
-    if "quantity" not in table:
-        names = [_names(name) for name in table["metric"]]
-        table = table.assign(metric=[m for m, _ in names], quantity=[q for _, q in names])
     swept = table["param"].ne("").all() and table["method"].nunique() == 1
     label = table["param_value"].str.replace(";", " ") if swept else table["method"]
     value = pd.to_numeric(table["value"])
     half = [half_unit(text) if text else np.nan for text in table["value"]]
     kept = table[["model", "confidence", "metric", "quantity"]]
     return kept.assign(table=path.stem, label=label, value=value, half=half)
-
-
-def _names(printed: str) -> tuple[str, str]:
-    """("unified", "insertion") of u_insertion."""
-    if printed in SCORES:
-        return SCORES[printed]
-    prefix, _, quantity = printed.rpartition("_")
-    return PREFIXES.get(prefix, "insertion_deletion"), quantity
 
 
 def _gaps(found: pd.DataFrame) -> pd.DataFrame:

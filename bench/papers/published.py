@@ -4,18 +4,19 @@ Verdicts: reproduced (the published value is inside our interval), close (within
 readable (the paper's text is cut there); impossible (results/published/impossible.csv says which contradiction).
 """
 
+import functools
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
+from omegaconf import DictConfig
+
+from metrics.quantities import Quantity
 
 FOLDER = Path(__file__).parents[2] / "results" / "published"
-FAMILIES = {"insertion_deletion": "", "unified": "u_", "fair": "f_", "kl": "kl_"}  # ours: the papers' prefix
-SCORES = {"infidelity": "infd"}
-PROBABILITIES = ("insertion_deletion", "unified", "fair")
 TOLERANCE = {"absolute": 0.01, "relative": 0.05}  # of probabilities; of anything else, as a share of the printed value
-Printed = Mapping[tuple[str, ...], str]  # {(model, method, metric, confidence): digits; ..., param, its value): digits}
+Printed = Mapping[tuple[str, ...], str]  # {(model, method, metric, quantity, confidence[, param, its value]): digits}
 
 
 def beside(
@@ -38,7 +39,9 @@ def beside(
     for line in numbers.to_dict("records"):
         row = rows.get(line["row"])
         model = "" if line["model"] == unnamed_model else line["model"]
-        found.append(row and _value(printed, model, row, line["metric"], line["confidence"], line["quantity"]))
+        found.append(
+            row and _value(printed, model, row, line["metric"], line["confidence"], line["quantity"], line["kind"])
+        )
     numbers = numbers.assign(
         published=pd.Series([text or None for text in found], index=numbers.index, dtype="str"),
         published_source=pd.Series([text and source.name for text in found], index=numbers.index, dtype="str"),
@@ -48,6 +51,18 @@ def beside(
     return numbers.assign(verdict=[verdict(text, line, tolerance, wrong) for text, line in judged])
 
 
+def nothing(numbers: pd.DataFrame) -> pd.DataFrame:
+    """`numbers` with the columns of `beside`, of a table that no paper prints."""
+    return numbers.assign(
+        published=None, difference=float("nan"), published_source=None, verdict="", contradictions=None
+    )
+
+
+def tolerance(cfg: DictConfig) -> dict[str, float]:
+    """TOLERANCE, as far as report.tolerance says nothing else."""
+    return TOLERANCE | dict(cfg.report.get("tolerance") or {})
+
+
 def elsewhere(
     paper: str,
     table: int | str,
@@ -55,6 +70,7 @@ def elsewhere(
     metric: str,
     confidence: str,
     quantity: str,
+    kind: Quantity,
 ) -> pd.DataFrame:
     """The printed values of a quantity, [row, network], NaN where they cannot be read; without networks whose values
     cannot be right, and without rows that have no printed counterpart. Empty if the table has no such quantity.
@@ -65,7 +81,7 @@ def elsewhere(
         network: {
             label: float(text or "nan")
             for label, row in rows.items()
-            if row and (text := _value(printed, network, row, metric, confidence, quantity)) is not None
+            if row and (text := _value(printed, network, row, metric, confidence, quantity, kind)) is not None
         }
         for network in networks
     }
@@ -85,8 +101,7 @@ def verdict(printed: str | None, line: Mapping, tolerance: Mapping[str, float], 
     value = float(printed)
     if line["ci_low"] <= value <= line["ci_high"]:
         return "reproduced"
-    probability = line["metric"] in PROBABILITIES and line["quantity"] != "fps"
-    allowed = tolerance["absolute"] if probability else tolerance["relative"] * abs(value)
+    allowed = tolerance["absolute"] if line["kind"].unit == "probability" else tolerance["relative"] * abs(value)
     return "close" if abs(line["difference"]) <= allowed else "off"
 
 
@@ -97,12 +112,13 @@ def impossible(paper: str, table: int | str) -> dict[str, str]:
     return dict(zip(known["model"], known["contradiction"], strict=True))
 
 
+@functools.cache
 def _printed(source: Path) -> Printed:
     """Each printed cell under its full key, and without its setting where that leaves no choice."""
     if not source.exists():
         return {}
     table = pd.read_csv(source, dtype="str", keep_default_na=False)
-    keys = ["model", "method", "metric", "confidence"]
+    keys = ["model", "method", "metric", "quantity", "confidence"]
     short = table[~table.duplicated(keys, keep=False)]
     cells = {tuple(key): value for *key, value in short[[*keys, "value"]].itertuples(index=False)}
     full = table[[*keys, "param", "param_value", "value"]]
@@ -110,22 +126,18 @@ def _printed(source: Path) -> Printed:
 
 
 def _value(
-    printed: Printed, model: str, row: Mapping[str, str], metric: str, confidence: str, quantity: str
+    printed: Printed, model: str, row: Mapping[str, str], metric: str, confidence: str, quantity: str, kind: Quantity
 ) -> str | None:
-    """The printed digits, empty if unreadable, None if there are none; a gap that was not printed, or cut, is the
-    difference of the printed scores."""
+    """The printed digits, empty if unreadable, None if there are none; a difference that was not printed, or cut, is that
+    of the printed numbers. What is a row's whatever the metric, speed, stands under no metric.
+    """
     setting = (row["param"], row["param_value"]) if "param" in row else ()
 
     def cell(name: str) -> str | None:
-        return printed.get((model, row["method"], name, confidence, *setting))
+        keys = ((model, row["method"], of, name, confidence, *setting) for of in (metric, ""))
+        return next((printed[key] for key in keys if key in printed), None)
 
-    if quantity == "fps":
-        return cell("fps")
-    if metric in SCORES:
-        return cell(SCORES[metric])
-    if metric not in FAMILIES:
-        return None
-    insertion, deletion, own = (cell(FAMILIES[metric] + name) for name in ("insertion", "deletion", quantity))
-    if not own and quantity == "gap" and insertion and deletion:
-        return str(Decimal(insertion) - Decimal(deletion))
+    own = cell(quantity)
+    if not own and kind.minus and all(parts := [cell(name) for name in kind.minus]):
+        return str(Decimal(parts[0]) - Decimal(parts[1]))
     return own

@@ -5,27 +5,20 @@ import math
 import numpy as np
 import pandas as pd
 
-PAIR = ("insertion", "deletion", "gap")
-SIGN = {"insertion": 1, "deletion": -1, "gap": 1, "fps": 1}  # 1: higher is better; -1: lower is
-SCORE_SIGN = {"infidelity": -1, "localisation": 1, "pointing": 1}  # of metrics with one score
+from bench.errors import UserError
+from bench.report.quantities import SPEED, Quantities
+from metrics.quantities import Quantity
+
+SECONDS = "seconds_attribution"
+
 CONFIDENCES = ("all", "low", "high")
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
 
 
-def quantities(rows: pd.DataFrame) -> tuple[str, ...]:
-    """What a metric's rows hold: one score, or insertion, deletion and their gap."""
-    return ("score",) if rows["score"].notna().any() else PAIR
-
-
-def sign(metric: str, quantity: str) -> int | None:
-    """1: higher is better; -1: lower is; None: nobody says."""
-    return SCORE_SIGN.get(metric) if quantity == "score" else SIGN[quantity]
-
-
 def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: int) -> pd.DataFrame:
-    """One line per cell, confidence and quantity: mean, ci_low, ci_high, n, failed.
+    """One line per cell, confidence and quantity: quantity, kind (what it is), mean, ci_low, ci_high, n, failed.
 
-    cells: columns data, model, method, metric, run_id (null: not run) and quantities (a tuple of names).
+    cells: columns data, model, method, metric, run_id (null: not run) and quantities ({name: what it is}).
     """
     lines, by_run = [], dict(list(rows.groupby("run_id")))
     for cell in cells.to_dict("records"):
@@ -60,9 +53,17 @@ def resampled(values: np.ndarray, draws: int) -> np.ndarray:
 
 
 def by_image(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """{run_id: its scored images, by id, with their gaps}."""
-    ok = rows[rows["status"] == "ok"].assign(gap=rows["insertion"] - rows["deletion"])
-    return {run_id: part.set_index("image_id") for run_id, part in ok.groupby("run_id")}
+    """{run_id: its scored images, by id}."""
+    return {run_id: part.set_index("image_id") for run_id, part in rows[rows["status"] == "ok"].groupby("run_id")}
+
+
+def values(rows: pd.DataFrame, name: str, kind: Quantity) -> pd.Series:
+    """A quantity of each row; of speed, the seconds. UserError: a metric speaks of a number that no row has."""
+    columns = kind.minus or (SECONDS if name == SPEED else name,)
+    if lacking := set(columns) - set(rows):
+        raise UserError(f"{kind.title}: rows have no {', '.join(sorted(lacking))}; QUANTITIES of its metric names it.")
+    first, *second = (rows[column].astype(float) for column in columns)
+    return first - second[0] if second else first
 
 
 def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:
@@ -72,17 +73,16 @@ def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame
     return rows[rows["confidence"] < threshold] if confidence == "low" else rows[rows["confidence"] >= threshold]
 
 
-def _summary(rows: pd.DataFrame, wanted: tuple[str, ...], draws: int) -> list[dict]:
+def _summary(rows: pd.DataFrame, wanted: Quantities, draws: int) -> list[dict]:
     """One dict per quantity; failed images are counted, not averaged."""
     ok = rows[rows["status"] == "ok"].sort_values("image_id")
-    ok = ok.assign(gap=ok["insertion"] - ok["deletion"], fps=ok["seconds_attribution"])
-    values = ok[list(wanted)].to_numpy(dtype=float)  # [n, Q]
-    low, high = interval(values, draws)
-    means = values.mean(axis=0) if len(values) else np.full(len(wanted), np.nan)
+    scores = np.column_stack([values(ok, name, kind) for name, kind in wanted.items()])  # [n, Q]
+    low, high = interval(scores, draws)
+    means = scores.mean(axis=0) if len(scores) else np.full(len(wanted), np.nan)
     counts = {"n": len(ok), "failed": len(rows) - len(ok)}
     lines = []
-    for name, mean, a, b in zip(wanted, means, low, high, strict=True):
-        if name == "fps":  # of the mean seconds; the images of a batch share theirs, so no interval is known
+    for (name, kind), mean, a, b in zip(wanted.items(), means, low, high, strict=True):
+        if name == SPEED:  # of the mean seconds; the images of a batch share theirs, so no interval is known
             mean, a, b = 1 / mean, math.nan, math.nan
-        lines.append({"quantity": name, "mean": mean, "ci_low": a, "ci_high": b, **counts})
+        lines.append({"quantity": name, "kind": kind, "mean": mean, "ci_low": a, "ci_high": b, **counts})
     return lines

@@ -7,8 +7,10 @@ import pandas as pd
 
 from bench.papers import published
 from bench.report import means, significance
-from bench.report.render import NOTHING, TITLES, Cell, Grid, estimate, title
+from bench.report.quantities import SPEED, in_words
+from bench.report.table import NOTHING, Entry, Table, columns, estimate, title
 from bench.text import plural
+from metrics.quantities import Quantity
 
 Key = tuple[str, str, str, str]  # data, model, metric, confidence
 
@@ -21,28 +23,32 @@ def beside(
     printed: Mapping[str, Mapping[str, str] | None],
     threshold: float,
     draws: int,
-) -> dict[Key, list[Grid]]:
+) -> dict[Key, list[Table]]:
     """{a table of a network that the paper does not print: its rows by rank, and Kendall's tau with each printed network}.
 
-    By insertion, and by GAP. Only rows with a printed counterpart have a rank.
+    By every quantity that is better when it is high. Only rows with a printed counterpart have a rank.
     numbers: as published.beside leaves them. rows: load_rows's. printed: {row: the printed one, or None}.
     """
     images, found = means.by_image(rows), {}
     for key, part in numbers.groupby(significance.COLUMN, sort=False):
         data, model, metric, confidence = key
-        for quantity in ("insertion", "gap"):
-            there = published.elsewhere(paper, table, printed, metric, confidence, quantity)
+        for quantity, kind in part.drop_duplicates("quantity")[["quantity", "kind"]].itertuples(index=False):
+            if kind.better != "high" or quantity == SPEED:
+                continue
+            there = published.elsewhere(paper, table, printed, metric, confidence, quantity, kind)
             measured = part[(part["quantity"] == quantity) & (part["n"] > 0)].set_index("row")["run_id"]
             if there.empty or measured.empty or model in there or model in published.impossible(paper, table):
                 continue
             scores = pd.DataFrame({
-                row: means.split(images[run], confidence, threshold)[quantity] for row, run in measured.items()
+                row: means.values(means.split(images[run], confidence, threshold), quantity, kind)
+                for row, run in measured.items()
             }).dropna()  # fmt: skip
             if len(scores):
-                heading = f"Ranks by {significance.SHOWN[quantity]}: {title(*key, threshold)}"
-                header = ["Method", f"{TITLES[quantity]}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
-                lines = [_agreement(scores[_ranked(scores, there)], there, quantity, draws)]
-                found.setdefault(key, []).append(Grid(metric, heading, header, _rows(scores, there, draws), lines))
+                heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"
+                header = ["Method", f"{kind.title}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
+                below = [_agreement(scores[_ranked(scores, there)], there, kind, draws)]
+                ranked = Table(heading, columns(*header), _rows(scores, there, draws), below=below, of=key)
+                found.setdefault(key, []).append(ranked)
     return found
 
 
@@ -51,7 +57,7 @@ def _ranked(scores: pd.DataFrame, there: pd.DataFrame) -> list[str]:
     return [row for row in scores.mean().sort_values(ascending=False).index if row in there.index]
 
 
-def _rows(scores: pd.DataFrame, there: pd.DataFrame, draws: int) -> list[list[Cell]]:
+def _rows(scores: pd.DataFrame, there: pd.DataFrame, draws: int) -> list[list[Entry]]:
     """scores: [image, row]. there: [row, printed network]."""
     both = _ranked(scores, there)
     here = {row: str(rank) for rank, row in enumerate(both, 1)}
@@ -60,16 +66,17 @@ def _rows(scores: pd.DataFrame, there: pd.DataFrame, draws: int) -> list[list[Ce
     lines = []
     for row, mean in scores.mean().sort_values(ascending=False).items():
         value = estimate(mean, *interval[row])
-        others = [_entry(there.at[row, n], ranks.at[row, n]) if row in here else NOTHING for n in there]
-        lines.append([Cell(text) for text in (row, value, here.get(row, NOTHING), *others)])
+        others = [_entry(there.at[row, n], ranks.at[row, n]) if row in here else Entry(NOTHING) for n in there]
+        rank = Entry(here[row], float(here[row])) if row in here else Entry(NOTHING)
+        lines.append([Entry(row), Entry(value, mean), rank, *others])
     return lines
 
 
-def _entry(value: float, rank: float) -> str:
-    return NOTHING if np.isnan(value) else f"{rank:.0f} ({value:.4f})"
+def _entry(value: float, rank: float) -> Entry:
+    return Entry(NOTHING) if np.isnan(value) else Entry(f"{rank:.0f} ({value:.4f})", rank)
 
 
-def _agreement(scores: pd.DataFrame, there: pd.DataFrame, quantity: str, draws: int) -> str:
+def _agreement(scores: pd.DataFrame, there: pd.DataFrame, kind: Quantity, draws: int) -> str:
     """Kendall's tau-b with each printed network, and its interval over the images."""
     said = []
     for network, values in there.loc[scores.columns].items():
@@ -81,5 +88,5 @@ def _agreement(scores: pd.DataFrame, there: pd.DataFrame, quantity: str, draws: 
         low, high = np.nanpercentile(significance.tau_b(means.resampled(here, draws), printed), [2.5, 97.5])
         said.append(f"{network} {tau:.2f} [{low:.2f}, {high:.2f}]")
     over = f"{plural(len(scores.columns), 'row')}, {plural(len(scores), 'image')}"
-    what = f"Kendall's τ-b of this ranking by {significance.SHOWN[quantity]} and the published ones ({over})"
+    what = f"Kendall's τ-b of this ranking by {in_words(kind)} and the published ones ({over})"
     return f"{what}: {', '.join(said) or 'too few rows'}."

@@ -13,13 +13,13 @@ import pandas as pd
 from scipy import stats
 
 from bench.report import means
+from bench.report.quantities import SPEED, in_words
 from bench.store import records
 from bench.text import plural
+from metrics.quantities import Quantity
 
 LEVEL, POWER = 0.05, 0.80
 COLUMN = ["data", "model", "metric", "confidence"]  # of a table; with a quantity, one column of it
-SCORES = {"fps": "seconds_attribution"}  # what a row has of it, where it is called otherwise
-SHOWN = {"score": "score", "insertion": "insertion", "deletion": "deletion", "gap": "GAP"}
 
 
 def signed_rank(differences: np.ndarray) -> float:
@@ -73,18 +73,18 @@ def compare(
     images = means.by_image(rows)
     for (*column, quantity), part in numbers.groupby([*COLUMN, "quantity"], sort=False):
         measured = part[part["n"] > 0]
-        sign = means.sign(column[2], quantity)
-        if sign is None or len(measured) < 2:
+        kind = part["kind"].iloc[0]
+        if len(measured) < 2:
             continue
         label = {k: (labels or {}).get(run) for k, run in measured["run_id"].items()}
         measured = measured.assign(row=[f"{r} ({label[k]})" if label[k] else r for k, r in measured["row"].items()])
         under = {k: records.conditions(runs.get(run, {})) for k, run in measured["run_id"].items()}
-        if quantity == "fps":  # seconds are the machine's, not a sample over images
+        if quantity == SPEED:  # seconds are the machine's, not a sample over images
             under = {
                 k: kept | {"device": records.device(runs.get(measured["run_id"][k], {}))} for k, kept in under.items()
             }
         scores = pd.DataFrame({
-            k: means.split(images[run], column[3], threshold)[SCORES.get(quantity, quantity)]
+            k: means.values(means.split(images[run], column[3], threshold), quantity, kind)
             for k, run in measured["run_id"].items()
         })  # fmt: skip
         groups = comparable(scores, under)
@@ -92,7 +92,7 @@ def compare(
         lines += [line for line in _apart(measured, scores, groups, under) if line not in lines]
         for group in groups:
             if len(group) > 1:
-                marks, said = _compared(measured.loc[group], scores[group].dropna(), quantity, sign, draws)
+                marks, said = _compared(measured.loc[group], scores[group].dropna(), kind, draws)
                 standings.update(pd.Series(marks))
                 lines += said
     return numbers.assign(standing=standings), footers
@@ -134,28 +134,29 @@ def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], und
 
 
 def _compared(
-    measured: pd.DataFrame, scores: pd.DataFrame, quantity: str, sign: int, draws: int
+    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, draws: int
 ) -> tuple[dict[object, str], list[str]]:
     """{row: its standing} of rows over the same images, and what is to be said of them.  scores: without NaN."""
-    means = measured["mean"] if quantity == "fps" else scores.mean()
+    speed = (measured["quantity"] == SPEED).all()
+    means, sign = measured["mean"] if speed else scores.mean(), kind.sign
     best = means.index[(sign * means).argmax()]
     marks = {k: "best" if means[k] == means[best] else "" for k in means.index}
-    if quantity == "fps":
+    if speed:
         return marks, []
     others = [k for k in means.index if not marks[k]]
     gaps = {k: (scores[best] - scores[k]).to_numpy() for k in others}
     for k, p in zip(others, holm([signed_rank(gaps[k]) for k in others]), strict=True):
         marks[k] = "level" if p > LEVEL else ""
-    lines = _ranking(measured, scores, quantity, draws)
+    lines = _ranking(measured, scores, kind, draws)
     second = max(others, key=lambda k: sign * means[k], default=None)
     n = images_needed(gaps[second]) if second is not None and marks[second] == "level" else None
     if n and n > len(scores):
         a, b = measured["row"][best], measured["row"][second]
-        lines.append(f"To tell {a} from {b} by {SHOWN[quantity]}: about {plural(n, 'image')}; here {len(scores):,}.")
+        lines.append(f"To tell {a} from {b} by {in_words(kind)}: about {plural(n, 'image')}; here {len(scores):,}.")
     return marks, lines
 
 
-def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, quantity: str, draws: int) -> list[str]:
+def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, draws: int) -> list[str]:
     """The line that sets the measured ranking beside the published one, if there are three rows of both."""
     both = measured.index[measured["published"].notna()]
     values = scores[both].to_numpy()
@@ -169,4 +170,4 @@ def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, quantity: str, draws:
     if len(values) > 1:
         low, high = np.nanpercentile(tau_b(means.resampled(values, draws), published), [2.5, 97.5])
         interval = f" [{low:.2f}, {high:.2f}]"
-    return [f"Kendall's τ-b of measured and published {SHOWN[quantity]}, {len(both)} rows: {tau:.2f}{interval}."]
+    return [f"Kendall's τ-b of measured and published {in_words(kind)}, {len(both)} rows: {tau:.2f}{interval}."]

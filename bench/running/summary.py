@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.running.job import Job
+from metrics.quantities import said
 
 
 def summary(job: Job, unmapped: Mapping[str, str] = MappingProxyType({})) -> tuple[str, dict[str, str]]:
@@ -20,9 +21,11 @@ def summary(job: Job, unmapped: Mapping[str, str] = MappingProxyType({})) -> tup
             index=False
         ):
             failed.setdefault(image, error)
-        means = {name: ok[name].mean() for name in ("insertion", "deletion", "score") if ok[name].notna().any()}
-        if "insertion" in means:
-            means["gap"] = means["insertion"] - means["deletion"]
+        means = {}
+        for name, kind in said(job.config.cfg.metric[metric]["_target_"]).quantities.items():
+            own = kind.minus or (name,)
+            if ok[[*own]].notna().all(axis=1).any():
+                means[name] = ok[own[0]].mean() - (ok[own[1]].mean() if kind.minus else 0)
         shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         lines.append(f"{metric:20} n {len(ok):5}  {shown or 'no scores'}")
     lines += [f"Rows: {job.results / 'rows'}"] if job.metrics else []

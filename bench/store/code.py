@@ -20,6 +20,7 @@ import yaml
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
 ASIDE = ("QUANTITIES", "DRAWS")  # what a metric says of its numbers, for reports: no number comes from it
+OURS = ("bench", "methods", "metrics")
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -33,7 +34,7 @@ def version(target: str) -> int | str:
 
 def digest(target: str) -> str:
     """Of the code at an import path; of a library's, its path alone: which release of it ran stands in the record."""
-    module = _module(target)
+    module = None if _library(target) else _module(target)
     return _of_module(module) if module and _own(module) else target
 
 
@@ -65,10 +66,18 @@ def _module(target: str) -> str | None:
     return found
 
 
+@functools.cache
+def _library(name: str) -> bool:
+    """Whether its first part is a package that was installed; asked without importing anything."""
+    top = name.partition(".")[0]
+    spec = importlib.util.find_spec(top) if top else None
+    return bool(spec and top not in OURS and (spec.origin or "").startswith(LIBRARIES))
+
+
 def _own(module: str) -> bool:
     """Whether it is a Python file that no library installed."""
     spec = importlib.util.find_spec(module)
-    ours = module.split(".")[0] in ("bench", "methods", "metrics")
+    ours = module.split(".")[0] in OURS
     return bool(spec and (spec.origin or "").endswith(".py")) and (ours or not spec.origin.startswith(LIBRARIES))
 
 
@@ -100,7 +109,7 @@ def _imports(tree: ast.AST, module: str) -> Iterator[str]:
         else:
             continue
         for name in named:
-            if name.split(".")[0] not in sys.stdlib_module_names and _module(name) == name:
+            if name.split(".")[0] not in sys.stdlib_module_names and not _library(name) and _module(name) == name:
                 yield name
 
 

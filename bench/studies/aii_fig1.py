@@ -29,7 +29,8 @@ from bench.errors import UserError
 from bench.figures import tiles as mosaic
 from bench.figures.heatmaps import overlay
 from bench.images.source import ImageError
-from bench.report import render
+from bench.report.document import Document
+from bench.report.table import NOTHING, Entry, Table, columns, count
 from bench.rng import Rng
 from bench.running.attribution import attribute
 from bench.running.job import Job
@@ -177,7 +178,7 @@ def half(picture: np.ndarray, side: int) -> tuple[int, int, int, int]:
     return (0, 0, width // 2, height) if side == 0 else (width // 2, 0, width - width // 2, height)
 
 
-def make(overrides: list[str]) -> tuple[study.Study, Path]:
+def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     by_network = study.cells([f"data.limit={IMAGES}", *overrides], METHODS)
     title = "AII, Figure 1: two objects in one picture"
     found = {}
@@ -188,22 +189,22 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
             raise UserError(f"{model} gives all of these images one class; composites need two. Raise data.limit.")
     study.announce(title, [(job, 2 * len(found[job.config.names["model"]])) for cells in by_network for job in cells])
 
-    lines, grids, rows = [], [], []
+    lines, tables, rows = [], [], []
     draws = by_network[0][0].config.cfg.report.bootstrap
     for cells in by_network:
         names = cells[0].config.names
         table, pictured = measured(cells, found[names["model"]])
         rows += pictured
         for subset, part in (("all", table), ("both seen", table[table["seen"]])):
-            of_grid = [
+            of_table = [
                 {"figure": "aii_fig1", "data": names["data"], "model": names["model"], "composites": subset}
                 | {"method": method, "quantity": quantity, **study.average(of_method[quantity].to_numpy(), draws)}
                 for method, of_method in part.groupby("method", sort=False)
                 for quantity in QUANTITIES
             ]
-            lines += of_grid
-            if of_grid:
-                grids.append(grid(pd.DataFrame(of_grid), table))
+            lines += of_table
+            if of_table:
+                tables.append(table_of(pd.DataFrame(of_table), table))
     numbers = pd.DataFrame(lines)
     opened = [cells[0] for cells in by_network]
     facts = study.facts(opened, data(opened, found), "aii_fig1", overrides)
@@ -227,7 +228,8 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
         "Positive values that are mere noise lie in both halves alike and pull a share towards 0.5, most in maps that are "
         "never negative (attexplore, sm): 0.5 alone is not yet two objects seen."
     ]
-    return study.Study("aii_fig1", title, facts, grids, numbers, picture, notes), opened[0].results
+    document = Document("aii_fig1", title, numbers, tables, facts, notes)
+    return document, picture, opened[0].results
 
 
 def data(opened: list[Job], found: dict[str, list]) -> str:
@@ -235,21 +237,20 @@ def data(opened: list[Job], found: dict[str, list]) -> str:
     return f"{opened[0].config.names['data']}, {counts} composites of {len(opened[0].ids)} images"
 
 
-def grid(numbers: pd.DataFrame, table: pd.DataFrame) -> render.Grid:
+def table_of(numbers: pd.DataFrame, table: pd.DataFrame) -> Table:
     """One network's, of all composites or of those whose classes the network sees."""
     first, rows = numbers.iloc[0], []
     for method, part in numbers.groupby("method", sort=False):
         values = {line["quantity"]: line for line in part.to_dict("records")}
         cells = [study.shown(values[quantity]) for quantity in QUANTITIES]
-        count = render.Cell(render.count(part.iloc[0]))
-        rows.append([render.Cell(method), *cells, render.Cell(follows(values)), count])
+        rows.append([Entry(method), *cells, Entry(follows(values)), count(part.iloc[0])])
     pictures = table.drop_duplicates("id")
     below = [
         f"Both classes are among the network's {TOP} most probable in {pictures['seen'].sum()} of {len(pictures)}."
     ]
     which = "all composites" if first["composites"] == "all" else f"composites with both classes in the first {TOP}"
     title = f"{first['model']} · {first['data']} · {which}"
-    return render.Grid("aii_fig1", title, ["Method", *QUANTITIES.values(), "follows", "n"], rows, below)
+    return Table(title, columns("Method", *QUANTITIES.values(), "follows", "n"), rows, below=below)
 
 
 def follows(values: dict[str, dict]) -> str:
@@ -259,7 +260,7 @@ def follows(values: dict[str, dict]) -> str:
         return "the target"
     if likelier["ci_low"] > 0.5 and other["ci_high"] < 0.5:
         return "the likelier class"
-    return render.NOTHING
+    return NOTHING
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ from bench.figures import tiles as mosaic
 from bench.figures.heatmaps import overlay
 from bench.images.source import select
 from bench.networks.network import Network
-from bench.report import render
+from bench.report.document import Document
+from bench.report.table import Entry, Table, columns, count
 from bench.running.attribution import attribute
 from bench.running.compute import prepare
 from bench.running.job import Job, bind, build
@@ -120,7 +121,7 @@ def use(kind: str, network: Network, held_out: Digits, pictures: Digits) -> dict
     return {"with": accuracy[0], "without": accuracy[1], "changed": changed}
 
 
-def make(overrides: list[str]) -> tuple[study.Study, Path]:
+def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     overrides = own(overrides)
     cfg = load(study.listed(overrides, "method", ())[1]).cfg
     known, held_out = digits.digits(cfg.run.seed)
@@ -153,7 +154,8 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
     )
     in_turn = [row for picture in zip(*rows, strict=True) for row in picture]
     picture = partial(mosaic.write, rows=in_turn, caption=caption)
-    return study.Study("aii_fig2", title, facts, [grid(numbers)], numbers, picture), opened[0].results
+    document = Document("aii_fig2", title, numbers, [table_of(numbers)], facts)
+    return document, picture, opened[0].results
 
 
 def compared(tables: dict[str, pd.DataFrame], draws: int) -> pd.DataFrame:
@@ -168,15 +170,15 @@ def compared(tables: dict[str, pd.DataFrame], draws: int) -> pd.DataFrame:
     ])  # fmt: skip
 
 
-def grid(numbers: pd.DataFrame) -> render.Grid:
+def table_of(numbers: pd.DataFrame) -> Table:
     rows = []
     for method, part in numbers.groupby("method", sort=False):
         values = {line["patch"]: line for line in part.to_dict("records")}
         shown = [study.shown(values[column]) for column in COLUMNS]
-        verdict = render.Cell("yes" if values["difference"]["ci_low"] > 0 else "no")
-        rows.append([render.Cell(method), *shown, verdict, render.Cell(render.count(part.iloc[-1]))])
+        verdict = Entry("yes" if values["difference"]["ci_low"] > 0 else "no")
+        rows.append([Entry(method), *shown, verdict, count(part.iloc[-1])])
     below = ["Told: more on the patch where it is used, beyond the difference's interval."]
-    return render.Grid("aii_fig2", "digits", ["Method", *COLUMNS.values(), "told", "n"], rows, below)
+    return Table("digits", columns("Method", *COLUMNS.values(), "told", "n"), rows, below=below)
 
 
 def said(kind: str, use: dict[str, float], n: int) -> str:

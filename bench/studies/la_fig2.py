@@ -35,7 +35,9 @@ from torch import Tensor, nn
 from bench.config import load
 from bench.errors import UserError
 from bench.figures import lines as plots
-from bench.report import render
+from bench.report.document import Document
+from bench.report.exhibits.exhibit import Figure
+from bench.report.table import Entry, Table, columns
 from bench.rng import Rng
 from bench.running.job import Job
 from bench.running.runner import predict
@@ -140,7 +142,7 @@ def measured(job: Job, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return dict(zip(QUANTITIES, values, strict=True))
 
 
-def make(overrides: list[str]) -> tuple[study.Study, Path]:
+def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     chosen, rest = study.listed(overrides, "method", PATHS)
     if strange := set(chosen) - set(PATHS):
         raise UserError(f"method={','.join(sorted(strange))}: la_fig2 has the paths {', '.join(PATHS)}.")
@@ -149,7 +151,7 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
     title = "LA, Figure 2: an attacked image, step by step"
     study.announce(title, [(job, len(job.ids)) for job in opened])
 
-    draws, lines, grids = opened[0].config.cfg.report.bootstrap, [], []
+    draws, lines, tables = opened[0].config.cfg.report.bootstrap, [], []
     for job in opened:
         names, values = job.config.names, measured(job, chosen)
         of_cell = [
@@ -160,7 +162,7 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
             for k in range(STEPS + 1)
         ]
         lines += of_cell
-        grids.append(grid(pd.DataFrame(of_cell), values["lost"], chosen))
+        tables.append(table_of(pd.DataFrame(of_cell), values["lost"], chosen))
     numbers = pd.DataFrame(lines)
     counted = f"{opened[0].config.names['data']}, {numbers['n'].max()} images"
     facts = study.facts(opened, counted, "la_fig2", overrides)
@@ -172,21 +174,28 @@ def make(overrides: list[str]) -> tuple[study.Study, Path]:
         "OOD: the largest softmax probability, or the log sum exp of the logits (the negative energy), is below the 5 % "
         "quantile of the clean images. An image of which the network is as sure as ever, if of another class, is not OOD.",
     ]
-    return study.Study("la_fig2", title, facts, grids, numbers, partial(draw, numbers)), opened[0].results
+    drawn, styles = panels(numbers)
+    pictures = tuple((panel.title, plots.svg(f"la_fig2-{k}", panel, styles)) for k, panel in enumerate(drawn))
+    figure = Figure(title, svg=pictures, legend=tuple((index, name) for name, index in styles.items()))
+    document = Document("la_fig2", title, numbers, tables, facts, figures=[figure])
+    return document, partial(plots.write, panels=drawn, styles=styles), opened[0].results
 
 
-def grid(numbers: pd.DataFrame, lost: np.ndarray, chosen: tuple[str, ...]) -> render.Grid:
+def table_of(numbers: pd.DataFrame, lost: np.ndarray, chosen: tuple[str, ...]) -> Table:
     """One network's: a row for each path and shown step.  lost: [n, paths, S]."""
     keyed = {(line["path"], line["step"], line["quantity"]): line for line in numbers.to_dict("records")}
     rows = []
     for path, k in [("clean", 0), *((path, k) for path in chosen for k in SHOWN)]:
         cells = [keyed[chosen[0] if path == "clean" else path, k, quantity] for quantity in QUANTITIES]
         name = path if path == "clean" else f"{path}, k = {k}"
-        rows.append([render.Cell(name), *map(study.shown, cells), render.Cell(str(cells[0]["n"]))])
+        rows.append([Entry(name), *map(study.shown, cells), Entry(str(cells[0]["n"]))])
     first = numbers.iloc[0]
     below = [said(path, lost[:, i]) for i, path in enumerate(chosen)]
-    return render.Grid(
-        "la_fig2", f"{first['model']} · {first['data']}", ["Path", *QUANTITIES.values(), "n"], rows, below
+    return Table(
+        f"{first['model']} · {first['data']}",
+        columns("Path", *QUANTITIES.values(), "n"),
+        rows,
+        below=below,
     )
 
 
@@ -198,10 +207,10 @@ def said(path: str, lost: np.ndarray) -> str:
     return f"{path}: {by}" + (f"; half of them by step {half[0]}." if len(half) else ".")
 
 
-def draw(numbers: pd.DataFrame, stem: Path) -> list[Path]:
-    """A panel a quantity, a line a path, on each network."""
+def panels(numbers: pd.DataFrame) -> tuple[list[plots.Panel], dict[str, int]]:
+    """A panel a quantity, a line a path, on each network; and {line: its index of style}."""
     several = numbers["model"].nunique() > 1
-    panels = []
+    found = []
     for quantity, title in QUANTITIES.items():
         of_panel = numbers[numbers["quantity"] == quantity]
         lines = []
@@ -209,9 +218,9 @@ def draw(numbers: pd.DataFrame, stem: Path) -> list[Path]:
             columns = (part[key].to_numpy(dtype=float) for key in ("step", "mean", "ci_low", "ci_high"))
             lines.append(plots.Line(f"{path}, {model}" if several else path, *columns))
         kind = "mean" if quantity == "probability" else "share of images"
-        panels.append(plots.Panel(title, "step k", kind, lines, ticks=TICKS, floor=-0.02, ceiling=1.02))
-    names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
-    return plots.write(stem, panels, {name: i for i, name in enumerate(names)})
+        found.append(plots.Panel(title, "step k", kind, lines, ticks=TICKS, floor=-0.02, ceiling=1.02))
+    names = dict.fromkeys(line.name for panel in found for line in panel.lines)
+    return found, {name: i for i, name in enumerate(names)}
 
 
 if __name__ == "__main__":

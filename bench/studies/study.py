@@ -1,16 +1,15 @@
 """A figure that is computed in one go, without rows: what la_fig2, aii_fig1 and aii_fig2 have in common.
 
 A study takes what `bench.run` takes. `model=a,b` and `method=c,d` are lists, as in a sweep. It writes a table and a picture:
-<results>/report/NAME.md, .csv, .tex, .png and .pdf.
+<results>/report/NAME.md, .csv, .tex, .json, .png and .pdf; the page over all reports shows it.
 """
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from omegaconf import DictConfig
 
 import bench
@@ -18,39 +17,33 @@ from bench.config import elsewhere, load
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
-from bench.report import means, render
+from bench.report import means
+from bench.report.document import Document
+from bench.report.exhibits.exhibit import Figure
+from bench.report.table import Entry, measured
 from bench.running.forecast import forecast
 from bench.running.job import Job, bind, build, open_job
 from bench.text import duration
 
-
-@dataclass
-class Study:
-    """What the five files are made from."""
-
-    name: str
-    title: str
-    facts: list[str]  # lines above the tables
-    grids: list[render.Grid]
-    numbers: pd.DataFrame  # the CSV
-    draw: Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
-    notes: list[str] = field(default_factory=list)  # lines below the tables
+Draw = Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
 
 
-def main(doc: str, make: Callable[[list[str]], tuple[Study, Path]]) -> None:
-    """The whole of such a module. make: command line -> study, and the folder `results`."""
+def main(doc: str, make: Callable[[list[str]], tuple[Document, Draw, Path]]) -> None:
+    """The whole of such a module. make: command line -> document, what draws its picture, and the folder `results`."""
     arguments = sys.argv[1:]
     if {"--help", "-h"} & set(arguments):
         print(doc.strip())
         return
     try:
-        study, results = make(arguments)
-        stem = results / "report" / study.name
-        paths = render.write(stem, study.title, study.facts, study.grids, study.notes, study.numbers)
-        paths += study.draw(stem)
+        document, draw, results = make(arguments)
+        folder = results / "report"
+        drawn = draw(folder / document.name)
+        figure = next(iter(document.figures), Figure(document.title))
+        document.figures = [replace(figure, files=tuple(file.name for file in drawn))]
+        paths = document.save(folder) + drawn
     except UserError as error:
         sys.exit(f"error: {error}")
-    print(paths[0].read_text())
+    print(paths[0].read_text(encoding="utf-8"))
     print(*paths, sep="\n")
 
 
@@ -117,9 +110,9 @@ def average(values: np.ndarray, draws: int) -> dict[str, float]:
     return {"mean": mean, "ci_low": low, "ci_high": high, "n": len(kept), "failed": len(values) - len(kept)}
 
 
-def shown(numbers: dict) -> render.Cell:
+def shown(numbers: dict) -> Entry:
     """mean ± half of its interval."""
-    return render.Cell(render.estimate(numbers["mean"], numbers["ci_low"], numbers["ci_high"], digits=3))
+    return measured(numbers, digits=3)
 
 
 def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> list[str]:

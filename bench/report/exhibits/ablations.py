@@ -1,19 +1,28 @@
 """Runs of one cell that differ in one setting: which of them is the usual one, and what the setting does."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from omegaconf import DictConfig
 
-from bench.figures.lines import Line
+from bench.figures.lines import Line, Panel
+from bench.report.exhibits import curves
+from bench.report.exhibits.exhibit import Figure, Found
+from bench.report.quantities import ARROWS
 from bench.store import records
 from bench.store.rows import PARTITIONS
-from bench.text import number
+from bench.text import number, slug
+from metrics.quantities import Quantity
 
-VARIED = ("method.", "metric.", "model.", "run.", "compute.")  # a device or other weights are no setting
+VARIED = ("method.", "metric.", "model.", "precision", "seed", "target")  # a device or other weights are no setting
 Settings = dict[str, str]
+PLACE, ABOUT = (
+    "Ablations",
+    "Runs that differ in one setting. Point: mean over images; bar: its 95 % bootstrap interval.",
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,20 @@ class Ablation:
     setting: str  # "epsilon"
     values: tuple[str, ...]  # its values in order, if they are not numbers
     lines: dict[str, list[Line]]  # {quantity: lines}; x is the value, or its place in values
+    kinds: dict[str, Quantity]  # what the quantities are
+
+
+def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+    """Of a report on all rows: a figure per setting, in it a panel per quantity, a line per network."""
+    for ablation in find(lines, runs) if plan is None else ():
+        names = dict.fromkeys(line.name for of_quantity in ablation.lines.values() for line in of_quantity)
+        panels = [
+            Panel(kind.title + ARROWS[kind.better], ablation.setting, ablation.metric, drawn, True, ablation.values)
+            for kind, drawn in ((ablation.kinds[name], drawn) for name, drawn in ablation.lines.items())
+        ]
+        title = f"{ablation.method}: {ablation.setting} · {ablation.metric} · {ablation.data}"
+        stem = f"ablation_{slug(ablation.data, ablation.method, ablation.metric, ablation.setting)}"
+        yield curves.figure(stem, title, PLACE, ABOUT, panels, {name: i for i, name in enumerate(names)}, found)
 
 
 def typical(run_ids: Iterable[str], runs: Mapping[str, dict], scored: Mapping[str, int]) -> str:
@@ -55,7 +78,8 @@ def find(numbers: pd.DataFrame, runs: Mapping[str, dict]) -> list[Ablation]:
                                for name, ids in series.items()]
                     for quantity, measured in part.groupby("quantity", sort=False)
                 }  # fmt: skip
-                found.append(Ablation(data, method, metric, key.split(".", 1)[1], names, lines))
+                kinds = dict(part.drop_duplicates("quantity")[["quantity", "kind"]].itertuples(index=False))
+                found.append(Ablation(data, method, metric, key.partition(".")[2] or key, names, lines, kinds))
     return found
 
 

@@ -2,10 +2,12 @@
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,9 +18,18 @@ from PIL import Image
 from bench.config import load
 from bench.errors import UserError
 from bench.figures.heatmaps import heat, overlay
-from bench.images.preprocessing import Preprocessing
-from bench.images.source import SELECTION, ImageError, Source, open_source
+from bench.report.exhibits import ablations
+from bench.report.exhibits.exhibit import Figure, Found
+from bench.report.quantities import Quantities
+from bench.report.table import number
+from bench.report.templates import environment
+from bench.store.rows import Rows
+from bench.text import natural
 
+if TYPE_CHECKING:
+    from bench.images.source import Source
+
+PLACE = "Gallery"
 SIDE = 176  # pixels of a thumbnail, at most
 QUALITY = 78
 IMAGES, BYTES = 24, 6_000_000  # in the page, at most: whichever comes first
@@ -30,7 +41,7 @@ class Score:
     """How one map fared by one metric."""
 
     metric: str
-    values: dict[str, float]  # insertion, deletion and gap, or score
+    values: dict[str, str]  # {quantity: its number}
     insertion: str = ""  # points of an SVG polyline in a box of 100 × 60, downwards; empty: the metric has no curve
     deletion: str = ""
 
@@ -63,6 +74,21 @@ class Exhibit:
         return maps + len(self.photograph or "")
 
 
+def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+    """Of a report on all rows, and of its page alone."""
+    if plan is not None:
+        return
+    kinds = {
+        metric: dict(part[["quantity", "kind"]].itertuples(index=False))
+        for metric, part in lines.drop_duplicates(["metric", "quantity"]).groupby("metric")
+    }
+    exhibits, there = _exhibits(found, runs, kinds)
+    metric = next(iter(found.cfg.get("metric") or ()), "")
+    page = environment().get_template("gallery.html")
+    html = page.render(exhibits=exhibits, halls=_halls(exhibits), there=there, metric=metric)
+    yield Figure(PLACE, PLACE, html=html)
+
+
 def saved(results: Path, runs: dict[str, dict]) -> dict[tuple[str, str], dict[str, dict[str, Path]]]:
     """{(data, model): {run_id: {image_id: the file of its map}}}, of runs whose maps were saved."""
     found, folders = {}, {}
@@ -82,8 +108,11 @@ def chosen(images: dict[tuple[str, str], Iterable[str]]) -> list[tuple[tuple[str
     return [item for item in chain.from_iterable(ranks) if item][:IMAGES]
 
 
-def photographs(cfg: DictConfig, data: str, record: dict) -> Source | None:
+def photographs(cfg: DictConfig, data: str, record: dict) -> "Source | None":
     """The source that a run took its images from, if it is on this machine."""
+    from bench.images.preprocessing import Preprocessing  # torch, which no other part of a report needs
+    from bench.images.source import SELECTION, open_source
+
     try:
         settings = OmegaConf.create(_settings(cfg, data, record) | dict.fromkeys(SELECTION))
         return open_source(settings, Preprocessing(**record["preprocessing"]), cfg.run.seed)[0]
@@ -91,10 +120,14 @@ def photographs(cfg: DictConfig, data: str, record: dict) -> Source | None:
         return None
 
 
-def pixels(source: Source | None, image: str) -> np.ndarray | None:
+def pixels(source: "Source | None", image: str) -> np.ndarray | None:
     """[3, H, W] in [0, 1]; None if the image cannot be had."""
+    if source is None:
+        return None
+    from bench.images.source import ImageError
+
     try:
-        return None if source is None else np.asarray(source.load(image).pixels)
+        return np.asarray(source.load(image).pixels)
     except (ImageError, KeyError, ValueError, OSError):
         return None
 
@@ -115,7 +148,7 @@ def thumbnail(picture: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def scores(rows: list[dict[str, dict]]) -> list[list[Score]]:
+def scores(rows: list[dict[str, dict]], kinds: Mapping[str, Quantities]) -> list[list[Score]]:
     """rows: for each map of an image {metric: its row of the store}. All maps share the height of a metric's box: 1, or
     the highest point of their curves if that is more.
     """
@@ -123,14 +156,15 @@ def scores(rows: list[dict[str, dict]]) -> list[list[Score]]:
     for row in rows:
         for metric, judged in row.items():
             tops[metric] = max(tops.get(metric, 1.0), *(float(np.max(curve)) for curve in _curves(judged)), 1.0)
-    return [[_score(metric, row[metric], tops[metric]) for metric in sorted(row)] for row in rows]
+    return [[_score(metric, row[metric], tops[metric], kinds[metric]) for metric in sorted(row)] for row in rows]
 
 
-def _score(metric: str, row: dict, top: float) -> Score:
-    if pd.notna(row["score"]):
-        return Score(metric, {"score": row["score"]})
-    values = {"insertion": row["insertion"], "deletion": row["deletion"], "gap": row["insertion"] - row["deletion"]}
-    return Score(metric, values, *(_polyline(curve / top) for curve in _curves(row)))
+def _score(metric: str, row: dict, top: float, kinds: Quantities) -> Score:
+    numbers = {
+        name: row[kind.minus[0]] - row[kind.minus[1]] if kind.minus else row[name] for name, kind in kinds.items()
+    }
+    shown = {name: number(value, "+" if kinds[name].minus else "-", 3) for name, value in numbers.items()}
+    return Score(metric, shown, *(_polyline(curve / top) for curve in _curves(row)))
 
 
 def _curves(row: dict) -> list[np.ndarray]:
@@ -157,3 +191,68 @@ def _settings(cfg: DictConfig, data: str, record: dict) -> dict:
     known = OmegaConf.to_container(load([f"data={data}"]).cfg.data, resolve=True)
     recorded = {key: value for key, value in record["config"]["data"].items() if not isinstance(value, dict | list)}
     return known | {key: recorded[key] for key in known.keys() & recorded.keys() - {"_target_"}}
+
+
+def _exhibits(found: Found, runs: dict[str, dict], kinds: Mapping[str, Quantities]) -> tuple[list[Exhibit], int]:
+    """As many images as there is room for, and of how many there are maps."""
+    scored = found.rows[found.rows["status"] == "ok"].groupby("run_id").size()
+    maps_of = saved(found.results, {i: record for i, record in runs.items() if i in scored})
+    halls, images = {}, {}
+    for key, maps in maps_of.items():
+        by_method = pd.Series({i: runs[i]["cell"]["method"] for i in maps})
+        halls[key] = {
+            method: ablations.typical(sorted(part.index), runs, scored) for method, part in by_method.groupby(by_method)
+        }
+        counts = pd.Series([image for run_id in halls[key].values() for image in maps[run_id]]).value_counts()
+        images[key] = sorted(counts.index, key=lambda image: (-counts[image], natural(image)))
+
+    source = cache(lambda key: photographs(found.cfg, key[0], runs[next(iter(halls[key].values()))]))
+    judged = cache(lambda key: _judged(found.results, runs, set(halls[key].values()), set(images[key][:IMAGES])))
+    exhibits, room = [], BYTES
+    for key, image in chosen(images):
+        photograph = pixels(source(key), image)
+        hung = {method: run_id for method, run_id in halls[key].items() if image in maps_of[key][run_id]}
+        rows = [judged(key).get((runs[run_id]["attribution_id"], image), {}) for run_id in hung.values()]
+        facts = next((row for metrics in rows for row in metrics.values()), {})
+        maps = []
+        for (method, run_id), of_map in zip(hung.items(), scores(rows, kinds), strict=True):
+            attribution = np.load(maps_of[key][run_id][image], allow_pickle=False)
+            maps.append(Map(method, painted(attribution, photograph), of_map))
+        exhibit = Exhibit(
+            *key,
+            image,
+            photograph=None if photograph is None else thumbnail(photograph.transpose(1, 2, 0)),
+            facts={
+                name: facts[name]
+                for name in ("label", "prediction", "target", "confidence")
+                if pd.notna(facts.get(name))
+            },
+            small=attribution.shape[-1] < SIDE,
+            maps=maps,
+        )
+        room -= exhibit.size
+        if room < 0:
+            break
+        exhibits.append(exhibit)
+    return exhibits, sum(map(len, images.values()))
+
+
+def _halls(exhibits: list[Exhibit]) -> dict[str, list[tuple[int, Exhibit]]]:
+    """{title: [(place among all, exhibit)]}, by data and network."""
+    halls = {}
+    for i, exhibit in enumerate(exhibits):
+        halls.setdefault(f"{exhibit.model} · {exhibit.data}", []).append((i, exhibit))
+    return halls
+
+
+def _judged(results: Path, runs: dict[str, dict], shown: set[str], images: set[str]) -> dict[tuple, dict[str, dict]]:
+    """{(attribution_id, image): {metric: row}}: every metric that the shown runs' maps were scored by."""
+    wanted, found = {runs[i]["attribution_id"] for i in shown}, {}
+    for run_id, record in runs.items():
+        if record.get("attribution_id") in wanted:
+            rows = Rows(results, record["cell"], run_id).read().to_pandas()
+            if len(rows):
+                rows = rows[rows["image_id"].isin(images) & (rows["status"] == "ok")]
+            for row in rows.to_dict("records"):
+                found.setdefault((record["attribution_id"], row["image_id"]), {})[record["cell"]["metric"]] = row
+    return found

@@ -1,19 +1,79 @@
 """The picture of an experiment, from what its runs have saved: its photographs, each with the map of every row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
 
+from bench.config import Config, elsewhere, load
 from bench.errors import UserError
+from bench.experiments import plan as experiments
 from bench.figures import heatmaps as figures
-from bench.images.source import ImageError
+from bench.report.exhibits.exhibit import Figure, Found
 from bench.store.rows import load_curves
 
 Maps = dict[str, np.ndarray]  # {image_id: [3, H, W]}
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]  # {image_id: (insertion [S], deletion [S])}
+
+
+def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+    """Of an experiment that asks for one (panel: photographs, or how many)."""
+    if plan is None or not plan.get("panel"):
+        return
+    names = {"data": lines["data"].iloc[0]}
+    drawn = panel(Config(found.cfg, names, found.overrides), runs, found.matching)
+    files = drawn.draw(found.folder / plan.name, plan.get("rendering", "overlay"))
+    yield Figure(
+        f"Heatmaps: {plan.title}", files=tuple(file.name for file in files), notes=absent(drawn, found.overrides)
+    )
+
+
+def panel(config: Config, runs: Mapping[str, dict], matching: Mapping[tuple[str, str], Mapping]) -> "Panel":
+    """The photographs that the experiment names, or its first so many, with the map of each row, by its first metric.
+
+    matching: {(network, metric): {row: its runs}}.
+    """
+    plan, panel = config.cfg.experiment, Panel()
+    for (model, metric), rows in matching.items():
+        record = next((runs[i] for run_ids in rows.values() for i in run_ids), None)
+        if metric != plan.metrics[0]:
+            continue
+        if record is None:
+            panel.missing.append(f"everything on {model}")
+            continue
+        try:
+            source, ids = _photographs(config, record)
+        except UserError as error:  # the tables need no photographs
+            panel.missing.append(f"everything on {model} ({error})")
+            continue
+        if isinstance(plan.panel, int):
+            shown = ids[: plan.panel]
+        else:
+            shown = [image for image in plan.panel if image in ids] or ids[:3]
+        panel.add(model, source, shown, rows, runs, Path(config.cfg.paths.results))
+    return panel
+
+
+def absent(panel: "Panel", overrides: list[str]) -> tuple[str, ...]:
+    """Which maps the picture lacks, and how to make them."""
+    if not panel.missing:
+        return ()
+    command = f"python -m bench.run {elsewhere(overrides)}"
+    return (f"The picture lacks the maps of {', '.join(panel.missing)}. To make them: `{command}`",)
+
+
+def _photographs(config: Config, record: dict) -> tuple["Source", list[str]]:
+    """The source that the experiment names, and its images."""
+    from bench.images.preprocessing import Preprocessing  # torch, which no other part of a report needs
+    from bench.images.source import open_source
+
+    plan = config.cfg.experiment
+    data = load([*config.overrides, *experiments.cells(plan)[0].overrides, *experiments.images(config)]).cfg.data
+    return open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)
 
 
 class Source(Protocol):
@@ -61,6 +121,8 @@ class Panel:
                 self.missing.append(f"{label} on {model} ({lacking} of {len(image_ids)} images)")
             for run_id in run_ids:
                 self.readout = runs[run_id]["config"]["metric"].get("readout", self.readout)
+        from bench.images.source import ImageError
+
         self.pages[model] = []
         for image_id in image_ids:
             try:

@@ -5,14 +5,18 @@ the other rows are bars, each under its label. Of a grid (param: M;T) the last s
 apart.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from omegaconf import DictConfig
 
+from bench.experiments import plan as experiments
 from bench.experiments.plan import Row
 from bench.figures import lines as plots
+from bench.report.exhibits.exhibit import Figure, Found
 from bench.text import number
 
 PUBLISHED = "published"
@@ -28,13 +32,25 @@ class Point:
     line: str  # what of a grid holds for the whole line: "M = 10"; "": it is none
 
 
+def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+    """Of an experiment that varies a setting, or that is a figure of a paper; not beside a picture of heatmaps."""
+    if plan is None or plan.get("panel"):
+        return
+    if drawn := panels(lines, experiments.rows(plan), figure=bool(plan.get("figure"))):
+        files, looks = write(found.folder / plan.name, drawn), styles(drawn)
+        pictures = tuple((panel.title, plots.svg(f"{plan.name}-{k}", panel, looks)) for k, panel in enumerate(drawn))
+        legend = tuple((index, name) for name, index in looks.items())
+        yield Figure(f"Settings: {plan.title}", files=tuple(file.name for file in files), svg=pictures, legend=legend)
+
+
 def panels(numbers: pd.DataFrame, rows: list[Row], figure: bool) -> list[plots.Panel]:
     """A panel per network, metric and setting, of what has been measured; none if nothing is varied.
 
     numbers: the table's lines. figure: whether rows without a setting are to be drawn too.
     """
     points = [point for row in rows if (point := _point(row)).param or figure]
-    measured = numbers[(numbers["confidence"] == "all") & (numbers["quantity"] != "gap") & (numbers["n"] > 0)]
+    measured = numbers[(numbers["confidence"] == "all") & (numbers["n"] > 0)]
+    measured = measured[measured["kind"].map(lambda kind: kind.minus is None).astype(bool)]
     several, found = measured["metric"].nunique() > 1, []
     for (model, metric), part in measured.groupby(["model", "metric"], sort=False):
         for param in dict.fromkeys(point.param for point in points):
@@ -48,18 +64,23 @@ def panels(numbers: pd.DataFrame, rows: list[Row], figure: bool) -> list[plots.P
 
 
 def write(stem: Path, drawn: list[plots.Panel]) -> list[Path]:
-    """<stem>.png and <stem>.pdf. Colours tell insertion from deletion, and dashes measured from published; of a grid
+    """<stem>.png and <stem>.pdf."""
+    return plots.write(stem, drawn, styles(drawn))
+
+
+def styles(drawn: list[plots.Panel]) -> dict[str, int]:
+    """{line: its index of style}. Colours tell insertion from deletion, and dashes measured from published; of a grid
     colours tell its lines, and dashes insertion from deletion.
     """
     names = dict.fromkeys(line.name for panel in drawn for line in panel.lines)
     heads, tails = ([*dict.fromkeys(name.partition(", ")[part] for name in names)] for part in (0, 2))
     grid = not {"", PUBLISHED} >= set(tails)
-    styles = {}
+    found = {}
     for name in names:
         head, tail = heads.index(name.partition(", ")[0]), tails.index(name.partition(", ")[2])
         colour, dashes = (tail, head) if grid else (head, tail)
-        styles[name] = colour + len(plots.COLOURS) * dashes
-    return plots.write(stem, drawn, styles)
+        found[name] = colour + len(plots.COLOURS) * dashes
+    return found
 
 
 def _point(row: Row) -> Point:

@@ -1,0 +1,82 @@
+"""The settings of an experiment's cells, without composing a configuration for each: the files that a cell chooses are read
+once, and laid into the experiment's own configuration.
+
+That this is the same as composing is tried on that configuration itself; where it is not (an experiment that sets groups of
+its own, an override that adds or deletes), and where a cell's settings fit nothing or say `off` for false, cells are
+composed and checked. Numbers are not: 5.0 steps answer for 5.
+"""
+
+import functools
+from collections.abc import Iterable
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from bench.config import CONF, Config, as_typed, chosen, load
+from bench.experiments.plan import Cell
+from bench.ranges import SWITCH
+
+KEPT = ("data", "compute", "run")  # as the experiment has them; a cell's settings may change values in them
+CHOSEN = ("model", "method", "metric")  # what a cell chooses
+ABSENT = object()
+
+
+class Cells:
+    """Of the cells of one experiment.  config: as it was composed, whatever network, method and metrics that chose."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.kept = {group: OmegaConf.to_container(config.cfg[group], resolve=True) for group in KEPT}
+        own = laid(self.kept, config.names["model"], config.names["method"], config.cfg.metric, config.overrides)
+        self.exact = own is not None and all(
+            OmegaConf.to_container(own[group]) == OmegaConf.to_container(config.cfg[group]) for group in CHOSEN
+        )
+
+    def of(self, cell: Cell) -> Config:
+        """model, method, metric, data, compute and run of a cell, and its names."""
+        overrides = [*self.config.overrides, *cell.overrides]
+        cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
+        if cfg is None:
+            return load(overrides)
+        names = {"data": self.config.names["data"], "model": cell.model, "method": cell.row.method}
+        return Config(cfg, chosen(cfg, names), overrides)
+
+
+def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides: list[str]) -> DictConfig | None:
+    """The groups of a configuration; None where an override changes what is not there, or there is no such file."""
+    try:
+        parts = [{"model": file("model", model)}, {"method": file("method", method)}]
+        parts += [{"metric": file("metric", metric)} for metric in metrics]
+    except (OSError, TypeError):
+        return None
+    pair = CONF / "pair" / f"{model}_{method}.yaml"
+    parts += [OmegaConf.load(pair)] if pair.exists() else []
+    cfg = OmegaConf.merge(kept, *parts)
+    for override in map(parsed, overrides):
+        key = override.key_or_group
+        if key.partition(".")[0] in (*CHOSEN, *KEPT) and "." in key:
+            value = override.value()
+            word = isinstance(value, str) and value.lower() in SWITCH
+            if (
+                override.is_delete()
+                or override.is_add()
+                or word
+                or OmegaConf.select(cfg, key, default=ABSENT) is ABSENT
+            ):
+                return None
+            OmegaConf.update(cfg, key, value, merge=True)
+    return cfg
+
+
+@functools.cache
+def file(group: str, name: str) -> DictConfig:
+    """A file of conf/, over those that its defaults name."""
+    own = OmegaConf.load(CONF / group / f"{name}.yaml")
+    return OmegaConf.merge(*(file(group, other) for other in own.pop("defaults", ())), own)
+
+
+@functools.cache
+def parsed(override: str) -> Override:
+    """One of a command line, as Hydra reads it."""
+    return OverridesParser.create().parse_overrides(as_typed([override]))[0]

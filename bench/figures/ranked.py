@@ -1,0 +1,77 @@
+"""Named points one below the other, the best on top: means with their intervals, or ranks with bars that join."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.figures import style
+from bench.figures.style import COLOURS, INK
+
+ROW, FRAME, WIDTH = 0.185, 0.95, 4.4  # inches: a row, what is above and below all of them, a chart
+BAR = 0.04  # between two joining bars, in widths of the axes
+GREY = "#7a838d"  # on white and on black
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row. standing: best, level (not told from the best) or nothing. printed: what a paper says of it."""
+
+    name: str
+    x: float
+    low: float = np.nan
+    high: float = np.nan
+    standing: str = ""
+    printed: float = np.nan
+
+
+@dataclass(frozen=True)
+class Chart:
+    """bars: the first and the last point of those that a bar joins."""
+
+    title: str
+    axis: str
+    points: list[Point]  # the best first
+    bars: tuple[tuple[int, int], ...] = ()
+
+
+def write(stem: Path, charts: list[Chart]) -> list[Path]:
+    """<stem>.png and <stem>.pdf: the charts side by side."""
+    rows = max(len(chart.points) for chart in charts)
+    with style.rc(stem.name):
+        figure = Figure((WIDTH * len(charts), FRAME + ROW * rows), dpi=style.DPI, layout="constrained")
+        for axes, chart in zip(figure.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
+            _draw(axes, chart, rows)
+        return style.save(figure, stem)
+
+
+def svg(name: str, chart: Chart) -> str:
+    """An <svg> to stand in a page. name: of this picture alone on its page."""
+    with style.rc(name):
+        figure = Figure((WIDTH, FRAME + ROW * len(chart.points)), layout="constrained")
+        _draw(figure.subplots(), chart, len(chart.points))
+        return style.svg(figure)
+
+
+def _draw(axes: Axes, chart: Chart, rows: int) -> None:
+    best, printed = COLOURS[0], COLOURS[1]
+    for y, point in enumerate(chart.points):
+        colour = best if point.standing else GREY
+        axes.plot([point.low, point.high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+        face = colour if point.standing != "level" else "none"
+        axes.plot(point.x, y, "o", color=colour, markerfacecolor=face, markersize=5, markeredgewidth=1.3)
+        axes.plot(point.printed, y, "x", color=printed, markersize=5, markeredgewidth=1.5)
+    for place, (first, last) in enumerate(chart.bars):
+        x, ends = 1 + BAR * (place + 0.7), [first - 0.18, last + 0.18]
+        axes.plot([x, x], ends, color=INK, linewidth=2.4, transform=axes.get_yaxis_transform(), clip_on=False)
+    axes.set_title(chart.title, fontsize=9.5, loc="left", fontweight="bold")
+    axes.set_xlabel(chart.axis, fontsize=9)
+    axes.set_yticks(range(len(chart.points)), [point.name for point in chart.points])
+    axes.set_ylim(rows - 0.4, -0.6)
+    axes.tick_params(labelsize=8.5, length=3)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)

@@ -1,0 +1,78 @@
+"""Mean insertion and deletion curves of all methods of a cell, one run of each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from bench.figures import lines as plots
+from bench.report.exhibits import ablations
+from bench.report.exhibits.exhibit import Figure, Found
+from bench.report.quantities import ARROWS, Quantities
+from bench.store.rows import Rows
+from bench.text import slug
+
+PLACE = "Curves"
+ABOUT = (
+    "What the network says of the target while values are put in or taken out, the most important first. Line: mean over "
+    "images; band: its 95 % interval at each point (mean ± 1.96 standard errors). Of a method's runs the usual one is "
+    "drawn. Point at a name to see its line alone; press it to keep it."
+)
+SHARE = {"insertion": "share of values put in", "deletion": "share of values taken out"}  # the curves that rows have
+
+
+def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+    """Of a report on all rows: a figure per data, network and metric that has curves."""
+    if plan is not None:
+        return
+    scored = found.rows[found.rows["status"] == "ok"].groupby("run_id").size()
+    styles = {method: i for i, method in enumerate(sorted(lines["method"].unique()))}
+    for (data, model, metric), part in lines.groupby(["data", "model", "metric"], sort=True):
+        kinds = dict(part.drop_duplicates("quantity")[["quantity", "kind"]].itertuples(index=False))
+        drawn = {side: [] for side in SHARE if side in kinds}
+        for method, run_ids in part.groupby("method")["run_id"]:
+            run_id = ablations.typical(sorted(run_ids.unique()), runs, scored)
+            cell = {"data": data, "model": model, "method": method, "metric": metric}
+            curves = _stacked(Rows(found.results, cell, run_id).read().to_pandas(), list(drawn))
+            for side, of_images in curves.items():
+                drawn[side].append(plots.mean_curve(method, of_images))
+        if any(drawn.values()):
+            yield _figure((data, model, metric), drawn, kinds, styles, found)
+
+
+def _figure(of: tuple[str, str, str], drawn: dict, kinds: Quantities, styles: dict[str, int], found: Found) -> Figure:
+    data, model, metric = of
+    panels = [
+        plots.Panel(kinds[side].title + ARROWS[kinds[side].better], SHARE[side], kinds[side].unit, of_side, floor=0)
+        for side, of_side in drawn.items()
+    ]
+    return figure(f"curves_{slug(*of)}", f"{model} · {metric} · {data}", PLACE, ABOUT, panels, styles, found)
+
+
+def figure(
+    stem: str,
+    title: str,
+    place: str,
+    about: str,
+    panels: list[plots.Panel],
+    styles: dict[str, int],
+    found: Found,
+) -> Figure:
+    """Panels with one legend, drawn into the report's folder of figures."""
+    files = plots.write(found.folder / "figures" / stem, panels, styles)
+    pictures = tuple(
+        (f"{panel.title}: {title}", plots.svg(f"{stem}-{i}", panel, styles)) for i, panel in enumerate(panels)
+    )
+    names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
+    legend = tuple((styles[name], name) for name in names)
+    return Figure(title, place, tuple(f"figures/{file.name}" for file in files), pictures, legend, about=about)
+
+
+def _stacked(rows: pd.DataFrame, sides: list[str]) -> dict[str, np.ndarray]:
+    """{side: [n, S]} of the scored images of a run, each once; nothing if the metric has no curves."""
+    if not sides or not {f"{side}_curve" for side in sides} <= set(rows):
+        return {}
+    rows = rows[rows["status"] == "ok"].drop_duplicates("image_id")
+    rows = rows[[curve is not None and len(curve) > 1 for curve in rows[f"{sides[0]}_curve"]]]
+    return {side: np.stack(rows[f"{side}_curve"]).astype(float) for side in sides} if len(rows) else {}

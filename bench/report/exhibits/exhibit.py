@@ -1,0 +1,76 @@
+"""What an exhibit is: a file of this folder with a function that makes figures of a report.
+
+    def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterable[Figure]
+
+lines: the report's, as bench.report.lines has them, and `kind`, what a quantity is. runs: the records that it draws on, by
+run id. plan: the experiment, None of a report on all rows. Every file of the folder that has such a function is asked, in
+the order of their names; figures of one place stand together.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+from omegaconf import DictConfig
+
+TOP = "At a glance"  # the place above the tables; any other is a section of its own, below them
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a report was made from."""
+
+    cfg: DictConfig
+    overrides: list[str]  # the command line
+    results: Path
+    rows: pd.DataFrame  # bench.store.rows.load_rows's
+    runs: dict[str, dict]
+    lines: pd.DataFrame
+    labels: Mapping[str, str] = field(default_factory=dict)  # {run_id: what tells it from another run of its cell}
+    matching: Mapping = field(default_factory=dict)  # {(network, metric): {row: its runs}}
+
+    @property
+    def folder(self) -> Path:
+        """Where the report lies."""
+        return self.results / "report"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Pictures with one legend; or a piece of a page, which is the page's alone and is not kept with the report."""
+
+    title: str
+    place: str = TOP
+    files: tuple[str, ...] = ()  # beside the report
+    svg: tuple[tuple[str, str], ...] = ()  # what it shows, in words; <svg>
+    legend: tuple[tuple[int, str], ...] = ()  # index of style, name
+    html: str = ""
+    about: str = ""  # what stands above the figures of this place
+    notes: tuple[str, ...] = ()  # for the report's notes: what the figure lacks
+
+    @property
+    def links(self) -> str:
+        """To its files, in Markdown."""
+        return ", ".join(f"[{Path(file).suffix[1:].upper()}]({quote(file)})" for file in self.files)
+
+    def plain(self) -> dict:
+        """As JSON can say it."""
+        return {name: value for name, value in asdict(self).items() if name != "html"}
+
+    @classmethod
+    def of(cls, plain: dict) -> "Figure":
+        pairs = {name: tuple(map(tuple, plain[name])) for name in ("svg", "legend")}
+        return cls(**plain | pairs | {name: tuple(plain[name]) for name in ("files", "notes")})
+
+
+def figures(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+    """All that the exhibits of this folder make of a report."""
+    package = importlib.import_module(__package__)
+    for file in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
+        module = importlib.import_module(f"{__package__}.{file.name}")
+        if hasattr(module, "exhibit"):
+            yield from module.exhibit(lines, runs, plan, found)

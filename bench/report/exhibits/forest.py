@@ -1,0 +1,59 @@
+"""Every row's mean and interval, the best on top: a chart per score, a figure per network, metric and data."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from bench.figures import ranked
+from bench.report.exhibits.exhibit import Figure, Found
+from bench.report.quantities import ARROWS
+from bench.text import slug
+
+ABOUT = (
+    "Means over images and their 95 % bootstrap intervals, the best on top. Filled blue: the best of the comparable rows; "
+    "hollow blue: not told from it by a paired test over the same images; orange cross: published. Average ranks: over the "
+    "images that the rows share; a bar joins rows no two of which a paired test tells apart (Wilcoxon, 5 %, Holm over all "
+    "pairs)."
+)
+
+
+def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+    """Of all images; where there are two rows or more."""
+    there = lines[(lines["confidence"] == "all") & (lines["n"] > 0)]
+    for (data, model, metric), part in there.groupby(["data", "model", "metric"], sort=False):
+        charts = [_chart(of_quantity, found) for _, of_quantity in part.groupby("quantity", sort=False)]
+        if any(len(chart.points) > 1 for chart in charts):
+            yield figure("forest", "Means", (data, model, metric), charts, plan, found)
+
+
+def figure(
+    kind: str, what: str, of: tuple[str, str, str], charts: list, plan: DictConfig | None, found: Found
+) -> Figure:
+    """The charts of one network, metric and data, drawn beside the report."""
+    data, model, metric = of
+    stem = f"figures/{kind}_{slug(*of)}" if plan is None else f"{plan.name}_{kind}_{slug(model, metric)}"
+    files = tuple(str(file.relative_to(found.folder)) for file in ranked.write(found.folder / stem, charts))
+    title = f"{what}: {model} · {metric} · {data}"
+    pictures = tuple((f"{chart.title}, {title}", ranked.svg(f"{stem}-{k}", chart)) for k, chart in enumerate(charts))
+    return Figure(title, files=files, svg=pictures, about=ABOUT)
+
+
+def _chart(part: pd.DataFrame, found: Found) -> ranked.Chart:
+    kind = part["kind"].iloc[0]
+    part = part.sort_values("mean", ascending=kind.sign < 0, kind="stable")
+    points = [
+        ranked.Point(
+            named(line["row"], line["run_id"], found),
+            *(line[name] for name in ("mean", "ci_low", "ci_high", "standing")),
+            printed=np.nan if pd.isna(line["published"]) or not line["published"] else float(line["published"]),
+        )
+        for line in part.to_dict("records")
+    ]
+    return ranked.Chart(kind.title + ARROWS[kind.better], kind.unit, points)
+
+
+def named(row: str, run_id: str, found: Found) -> str:
+    """A row, and what tells its run from another of the same cell."""
+    return f"{row} ({found.labels[run_id]})" if run_id in found.labels else row

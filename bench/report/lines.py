@@ -1,0 +1,49 @@
+"""A line of a report, what its CSV has one of for each row, confidence and quantity: its columns and their types."""
+
+import pandas as pd
+
+from bench.errors import UserError
+
+FORMAT = 1  # raised when a column goes, comes or means something else
+SCHEMA = {
+    "experiment": "str",
+    "data": "str",
+    "model": "str",
+    "method": "str",
+    "metric": "str",
+    "row": "str",
+    "confidence": "str",  # all, low, high
+    "quantity": "str",
+    "mean": "float",
+    "ci_low": "float",
+    "ci_high": "float",
+    "n": "int",  # images that were scored
+    "failed": "int",
+    "standing": "str",  # best, level or nothing
+    "published": "str",  # as it is printed
+    "difference": "float",
+    "verdict": "str",
+    "run_id": "str",  # nothing: not run
+    "published_source": "str",
+    "contradictions": "str",  # "1 6 10"
+}
+TYPES = {"str": "object", "float": "float64", "int": "int64"}
+
+
+def of(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The columns of the schema, of the schema's types."""
+    return typed(numbers[list(SCHEMA)], SCHEMA)
+
+
+def types(numbers: pd.DataFrame) -> dict[str, str]:
+    """{column: str, float or int} of any numbers."""
+    kinds = {"f": "float", "i": "int", "u": "int"}
+    return {name: kinds.get(column.dtype.kind, "str") for name, column in numbers.items()}
+
+
+def typed(numbers: pd.DataFrame, schema: dict[str, str]) -> pd.DataFrame:
+    """UserError: a column that cannot be of its type."""
+    try:
+        return numbers.astype({name: TYPES[kind] for name, kind in schema.items()})
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"The lines of this report are not of format {FORMAT}: {error}.") from error

@@ -1,0 +1,56 @@
+"""A document in Markdown."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.papers import contradictions
+from bench.report.table import Entry, Table
+
+TOUCHED = "Contradictions"
+
+
+def written(table: Table) -> str:
+    """A heading and a table."""
+    header, rows = flat(table)
+    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
+    lines += ["| " + " | ".join(map(_entry, row)) + " |" for row in rows]
+    said = [f"{TOUCHED}: {_bracketed(table.contradictions)}."] if table.contradictions else []
+    below = "".join(f"\n{line}\n" for line in [*table.below, *said])
+    return f"## {table.title}\n\n" + "\n".join(lines) + "\n" + below
+
+
+def flat(table: Table) -> tuple[list[str], list[list[Entry]]]:
+    """Header and rows where one line has to do: a group's first column has its title, verdicts a column of their own."""
+    header = [column.name for column in table.columns]
+    start = 1
+    for title, span in table.groups:
+        header[start] = title
+        start += span
+    told = [any(row[k].verdict is not None for row in table.rows) for k in range(len(header))]
+    verdict = [["verdict"] if there else [] for there in told]
+    names = [name for own, more in zip(header, verdict, strict=True) for name in (own, *more)]
+    rows = [
+        [e for own, there in zip(row, told, strict=True) for e in ((own, Entry(own.verdict or "")) if there else (own,))]
+        for row in table.rows
+    ]  # fmt: skip
+    return names, rows
+
+
+def references(numbers: Iterable[int], folder: Path) -> str:
+    """The end of a document: the titles of the contradictions that it names in brackets, and where they are."""
+    entries = {number: contradictions.entries()[number] for number in sorted({*numbers})}
+    if not entries:
+        return ""
+    titles = "".join(f"- [{number}] {entry.title}\n" for number, entry in entries.items())
+    places = {number: contradictions.href(number, folder) for number in entries}
+    links = "".join(f"[{number}]: {place}\n" for number, place in places.items() if place)
+    return f"## {TOUCHED}\n\nEntries of `docs/contradictions.md`:\n\n{titles}" + (f"\n{links}" if links else "")
+
+
+def _entry(entry: Entry) -> str:
+    text = f"**{entry.text}**" if entry.bold else entry.text + " †" * entry.dagger
+    return text + (f" <sup>{_bracketed(entry.marks)}</sup>" if entry.marks else "")
+
+
+def _bracketed(numbers: Iterable[int]) -> str:
+    return ", ".join(f"[{number}]" for number in numbers)

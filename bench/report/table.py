@@ -1,0 +1,147 @@
+"""Numbers to tables that people read: one table, which markdown.py, latex.py and the page write."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bench.papers import contradictions
+from bench.report.quantities import ARROWS
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a table; the best of its column is bold, and what is not told from it has a dagger.
+
+    text: with a hyphen for a minus. value: what the column sorts by; None: always last. marks: the contradictions that touch
+    this number. verdict: of a difference; empty where the paper has no such number.
+    """
+
+    text: str
+    value: float | None = None
+    bold: bool = False
+    dagger: bool = False
+    marks: tuple[int, ...] = ()
+    verdict: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """better: high, low, or None where neither is."""
+
+    name: str
+    better: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """groups: titles, each over so many columns, between the first column and the last; or none.
+
+    of: (data, model, metric, confidence), where it is of one. below: lines under it. contradictions: all that touch it.
+    """
+
+    title: str
+    columns: list[Column]
+    rows: list[list[Entry]]
+    groups: list[tuple[str, int]] = field(default_factory=list)
+    below: list[str] = field(default_factory=list)
+    contradictions: list[int] = field(default_factory=list)
+    of: tuple[str, str, str, str] | None = None
+
+
+def tables(
+    numbers: pd.DataFrame, labels: Mapping[str, str], threshold: float, below: Mapping[tuple, list[str]] | None = None
+) -> list[Table]:
+    """A table per metric, confidence, data and model; a row per row.
+
+    labels: {run_id: what tells it from another run of the same cell}. below: significance.compare's lines. A confidence
+    split of a metric is left out where it holds neither a measured nor a published value for any model; "all images" never.
+    """
+    found, everywhere = [], contradictions.of_all(numbers["contradictions"])
+    for (metric, confidence), family in numbers.groupby(["metric", "confidence"], sort=False):
+        if confidence == "all" or family[["mean", "published"]].notna().any(axis=None):
+            for (data, model), part in family.groupby(["data", "model"], sort=False):
+                of = (data, model, metric, confidence)
+                found.append(_table(part, of, title(*of, threshold), labels, (below or {}).get(of, []), everywhere))
+    return found
+
+
+def title(data: str, model: str, metric: str, confidence: str, threshold: float) -> str:
+    """Of one table."""
+    return f"{model} · {metric} · {split(confidence, threshold)} · {data}"
+
+
+def split(confidence: str, threshold: float) -> str:
+    """Of which images a table is."""
+    words = {"all": "all images", "low": f"confidence < {threshold:.2f}", "high": f"confidence ≥ {threshold:.2f}"}
+    return words[confidence]
+
+
+def estimate(mean: float, low: float, high: float, digits: int = 4) -> str:
+    """mean ± half its interval, if it has one."""
+    half = (high - low) / 2
+    return number(mean, digits=digits) + ("" if pd.isna(mean) or pd.isna(half) else f" ± {half:.{digits}f}")
+
+
+def number(value: float, sign: str = "-", digits: int = 4) -> str:
+    return NOTHING if pd.isna(value) else f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no negative zero
+
+
+def measured(line: Mapping, digits: int = 4) -> Entry:
+    """mean ± half its interval."""
+    if pd.isna(line.get("run_id", "")):
+        return Entry("not run")
+    standing = line.get("standing")
+    text = estimate(line["mean"], line["ci_low"], line["ci_high"], digits)
+    return Entry(text, _value(line["mean"]), bold=standing == "best", dagger=standing == "level")
+
+
+def count(line: Mapping) -> Entry:
+    """Of images, and of those that failed."""
+    return Entry(f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else ""), float(line["n"]))
+
+
+def columns(*names: str) -> list[Column]:
+    """Of a table of which no column has a better end."""
+    return [Column(name) for name in names]
+
+
+def _table(
+    part: pd.DataFrame, of: tuple, title: str, labels: Mapping[str, str], below: list[str], everywhere: set[int]
+) -> Table:
+    """Per quantity a measured column and, where the paper has a cell for any row, its value, Δ and the verdict.
+
+    everywhere: contradictions that touch all cells of the report; they are named below the table only.
+    """
+    kinds = part.drop_duplicates("quantity").set_index("quantity")["kind"]
+    printed = {name: (part.loc[part["quantity"] == name, "verdict"] != "").any() for name in kinds.index}
+    columns, groups = [Column("Method")], []
+    for name, kind in kinds.items():
+        heading = kind.title + ARROWS[kind.better]
+        columns.append(Column("measured" if any(printed.values()) else heading, kind.better))
+        columns += [Column("published", kind.better), Column("Δ")] if printed[name] else []
+        groups += [(heading, 3 if printed[name] else 1)] if any(printed.values()) else []
+    rows = []
+    for (name, run_id), lines in part.groupby(["row", "run_id"], sort=False, dropna=False):
+        label = labels.get(run_id)
+        row = [Entry(f"{name} ({label})" if label else name)]
+        for line in lines.to_dict("records"):
+            row += [measured(line), *(_beside(line, everywhere) if printed[line["quantity"]] else [])]
+        rows.append([*row, count(lines.iloc[0])])
+    return Table(title, [*columns, Column("n")], rows, groups, below, contradictions.of_any(part["contradictions"]), of)
+
+
+def _beside(line: Mapping, everywhere: set[int]) -> tuple[Entry, Entry]:
+    """The published value and the difference, with its verdict."""
+    digits, marks = line["published"], contradictions.marks(line["contradictions"], everywhere)
+    value = None if pd.isna(digits) or not digits else float(digits)
+    return (
+        Entry(NOTHING if pd.isna(digits) else str(digits), value, marks=marks),
+        Entry(number(line["difference"], "+"), _value(line["difference"]), verdict=line["verdict"]),
+    )
+
+
+def _value(number: float) -> float | None:
+    return None if pd.isna(number) else float(number)
