@@ -116,7 +116,7 @@ def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "") -> N
         raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
     if not isinstance(before, dict):
         raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
-    _write(node, before, _as_meant(checked(table, before, where), where))
+    _write(node, before, _as_meant(checked(table, before, where), where))  # type: ignore[arg-type]
 
 
 def _as_meant(settings: Mapping[str, object], where: str) -> dict[str, object]:
@@ -150,7 +150,7 @@ def _builder(settings: Mapping[str, object], where: str) -> Callable | None:
     if target == MISSING:
         return None
     try:
-        builder = pkgutil.resolve_name(target)
+        builder = pkgutil.resolve_name(target)  # type: ignore[arg-type]
     except Exception as error:  # whatever somebody's module raises
         why = " ".join(str(error).split())[:300]
         raise UserError(
