@@ -54,8 +54,8 @@ def twin(network: Smooth) -> Smooth:
     other = Smooth(network.seen, hidden=12)  # type: ignore[arg-type]
     order = torch.arange(5, -1, -1).repeat(2)
     other.convolution.weight, other.convolution.bias = (
-        nn.Parameter(p[order], requires_grad=False)
-        for p in (network.convolution.weight, network.convolution.bias)  # type: ignore[index]
+        nn.Parameter(p[order], requires_grad=False)  # type: ignore[index]
+        for p in (network.convolution.weight, network.convolution.bias)
     )
     weight = network.head.weight.view(CLASSES, 6, -1)[:, order] / 2
     other.head.weight = nn.Parameter(weight.flatten(1), requires_grad=False)
