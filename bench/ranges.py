@@ -211,7 +211,7 @@ def _number(value: object) -> float:
 def _whole(value: object) -> int:
     if not _number(value).is_integer():
         raise Refused
-    return int(value)
+    return int(value)  # type: ignore[call-overload]
 
 
 def _text(value: object) -> str:

@@ -48,7 +48,7 @@ def carry_out(job: Job) -> dict[str, str]:
         cost, width = forecast(job, lacking), job.compute.batch_size
         before = f"There already: {plural(there, 'image')}. " if there else ""
         print(f"{before}To do: {cost.line(len(work), width)}", file=sys.stderr)
-        for metric in lacking or ([] if job.metrics else [None]):
+        for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
             job.record(metric)
         with Bar(job.network, len(work), width, cost.forward + cost.scoring) as bar:
             for progress in run(job, work):

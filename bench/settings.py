@@ -152,7 +152,7 @@ def _builder(settings: Mapping[str, object], where: str) -> Callable | None:
     if target == MISSING:
         return None
     try:
-        builder = pkgutil.resolve_name(target)
+        builder = pkgutil.resolve_name(target)  # type: ignore[arg-type]
     except Exception as error:  # whatever somebody's module raises
         why = " ".join(str(error).split())[:300]
         raise UserError(

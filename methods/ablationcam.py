@@ -34,4 +34,4 @@ def passes(network: nn.Module | None, *, layer: str | None) -> tuple[int, int]:
     return channels(network, layer) + 1, 0
 
 
-ablation_cam.passes = passes
+ablation_cam.passes = passes  # type: ignore[attr-defined]

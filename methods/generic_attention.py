@@ -32,4 +32,4 @@ def generic_attention(model: nn.Module, x: Images, target: Targets, rng: Rng) ->
     return followed(model, x, target, flow)
 
 
-generic_attention.passes = passes
+generic_attention.passes = passes  # type: ignore[attr-defined]

@@ -80,9 +80,9 @@ def neuron_weights(
         probe = (x + noise * rng.normal(*x.shape[1:]).to(x.dtype)) * (1 - k / probes)
         with torch.enable_grad(), outputs(module, cut=True) as seen:
             value = probability(target)(model(probe)).sum()
-        total = total + torch.autograd.grad(value, seen[-1])[0]
-    length = total.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
-    return total / length.view(-1, *[1] * (total.ndim - 1))
+        total = total + torch.autograd.grad(value, seen[-1])[0]  # type: ignore[assignment]
+    length = total.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)  # type: ignore[attr-defined]
+    return total / length.view(-1, *[1] * (total.ndim - 1))  # type: ignore[attr-defined]
 
 
 @contextmanager

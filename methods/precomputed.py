@@ -29,7 +29,7 @@ def precomputed_map(model: nn.Module, x: Images, target: Targets, rng: Rng, *, r
     """The maps as they lie in `root`, in x's dtype; NaN and a noted error where there is none. Ids come from `rng`."""
     maps, errors = [], []
     for image in rng.ids:
-        found, error = read(Path(root).expanduser() / filename.of_image(image, ".npy"), tuple(x.shape[1:]))
+        found, error = read(Path(root).expanduser() / filename.of_image(image, ".npy"), tuple(x.shape[1:]))  # type: ignore[arg-type]
         maps.append(found)
         errors.append(error)
     note(error=errors)
@@ -42,7 +42,7 @@ def fingerprint(image: str, *, root: str) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
-precomputed_map.fingerprint = fingerprint
+precomputed_map.fingerprint = fingerprint  # type: ignore[attr-defined]
 
 
 def read(file: Path, shape: tuple[int, int, int]) -> tuple[Tensor, str | None]:

@@ -66,4 +66,4 @@ def passes(network: nn.Module | None, *, masks: int, **_: object) -> tuple[int, 
     return masks, 0
 
 
-rise.passes = passes
+rise.passes = passes  # type: ignore[attr-defined]

@@ -35,4 +35,4 @@ def attention_rollout(model: nn.Module, x: Images, target: Targets, rng: Rng, *,
     return followed(model, x, target, flow)
 
 
-attention_rollout.passes = passes
+attention_rollout.passes = passes  # type: ignore[attr-defined]

@@ -39,9 +39,9 @@ def search(
     can be an optimum as thin as a needle. Costs starts · steps forward and backward passes, once per network.
     """
     named = torch.stack([torch.zeros(3), torch.ones(3), torch.full((3,), 0.5), model.mean.flatten().cpu()]).to(
-        model.mean
+        model.mean  # type: ignore[arg-type]
     )
-    colours = rng.uniform(starts, 3)[0].to(model.mean)
+    colours = rng.uniform(starts, 3)[0].to(model.mean)  # type: ignore[arg-type]
     best = _best(model, named, size)
     for k in range(steps + 1):
         with torch.enable_grad():

@@ -57,13 +57,13 @@ def said(target: str) -> Said:
     if spec is None or not (spec.origin or "").endswith(".py"):
         raise UserError(f"{target}: there is no Python file {module}.")
     found = {}
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:  # type: ignore[arg-type]
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in ("QUANTITIES", "DRAWS"):
             try:
-                found[node.targets[0].id] = ast.literal_eval(node.value)
+                found[node.targets[0].id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
             except ValueError:
                 raise UserError(
-                    f"{module}: {node.targets[0].id} must be written out: words and numbers only."
+                    f"{module}: {node.targets[0].id} must be written out: words and numbers only."  # type: ignore[attr-defined]
                 ) from None
     if "QUANTITIES" not in found:
         raise UserError(

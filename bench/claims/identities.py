@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,10 +51,11 @@ class Smooth(nn.Module):
 
 def twin(network: Smooth) -> Smooth:
     """The same function, otherwise written: every hidden channel twice at half weight, in another order."""
-    other = Smooth(network.seen, hidden=12)
+    other = Smooth(network.seen, hidden=12)  # type: ignore[arg-type]
     order = torch.arange(5, -1, -1).repeat(2)
     other.convolution.weight, other.convolution.bias = (
-        nn.Parameter(p[order], requires_grad=False) for p in (network.convolution.weight, network.convolution.bias)
+        nn.Parameter(p[order], requires_grad=False)  # type: ignore[index]
+        for p in (network.convolution.weight, network.convolution.bias)
     )
     weight = network.head.weight.view(CLASSES, 6, -1)[:, order] / 2
     other.head.weight = nn.Parameter(weight.flatten(1), requires_grad=False)
@@ -118,7 +120,12 @@ def path_is_complete(method: str, base: str) -> Finding:
     accumulated = {"agi": probability, "aii": undecidedness}[method]
     ratios = []
     for steps in (10, 40, 160):
-        how = {"classes": [0], "n_classes": 1, "epsilon": 0.02 / (steps if base == "walk" else 1), "stop": False}
+        how: dict[str, Any] = {
+            "classes": [0],
+            "n_classes": 1,
+            "epsilon": 0.02 / (steps if base == "walk" else 1),
+            "stop": False,
+        }
         rng = Rng(0, method, IMAGES)
         total = targeted_paths(network, x, target, rng, accumulated, steps=steps, base=base, **how)
         with watching(network) as seen:

@@ -157,7 +157,7 @@ def repeats(of: Evidence, label: str, table: str, again: str, other: str, what: 
     second = [column for column in of.columns(other, what) if again in column.labels]
     both = [(a, b) for a in first for b in second]
     named = [(a, b) for a, b in both if a.name == b.name]
-    parts = []
+    parts: list[tuple[bool | None, str]] = []
     for a, b in named or both:
         allowed = a.half(label) + b.half(again) + ALWAYS
         same = abs(a.at(label) - b.at(again)) <= allowed

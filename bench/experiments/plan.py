@@ -54,7 +54,7 @@ class Cell:
 
 def rows(plan: Mapping) -> list[Row]:
     """A table's rows, in its order.  plan: the node `experiment`. UserError: a key that no row has, a label twice."""
-    plan = OmegaConf.to_container(plan, resolve=True) if isinstance(plan, DictConfig) else plan
+    plan = OmegaConf.to_container(plan, resolve=True) if isinstance(plan, DictConfig) else plan  # type: ignore[assignment]
     specs = [{"method": row} if isinstance(row, str) else row for row in plan.get("rows") or []]
     renamed = plan.get("published") or {}
     claimed = {*renamed.values(), *(spec["method"] for spec in specs if isinstance(spec.get("published"), dict))}

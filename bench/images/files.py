@@ -95,7 +95,7 @@ def photos(labels: dict[str, Annotated[int, Between(0)] | None], preprocessing: 
         raise UserError('data=photos needs scikit-image: pip install "heatproof[demo]"')
     if not isinstance(labels, dict) or not all(k is None or isinstance(k, int) for k in labels.values()):
         raise UserError(f"data.labels={labels}: expected photographs and their classes, {{coffee: 967, camera: null}}")
-    base = Path(package.origin).parent / "data"
+    base = Path(package.origin).parent / "data"  # type: ignore[arg-type]
     paths = {f.stem: f for f in base.iterdir() if f.suffix in SUFFIXES and f.stem in labels}
     if missing := sorted(labels.keys() - paths.keys()):
         raise UserError(f"{base} lacks {', '.join(missing)}: pip install -U scikit-image")

@@ -19,7 +19,8 @@ def read_labels(table: Path, names: Mapping[str, str]) -> dict[str, int]:
     that are not there are passed over, unless all are: then the names are of another form.
     """
     ids = {composed(name): id for name, id in names.items()}
-    labels, known, stranger = {}, False, None
+    labels: dict[str, int] = {}
+    known, stranger = False, None
     rows = csv.DictReader(io.StringIO(read_text(table, str(table)), newline=""))
     try:
         key = next((k for k in ("file", "id") if k in (rows.fieldnames or [])), None)
@@ -29,7 +30,7 @@ def read_labels(table: Path, names: Mapping[str, str]) -> dict[str, int]:
         for row in rows:
             name, label, where = row[key], row["label"], f"{table}, line {rows.line_num}"
             if label is None or None in row:
-                raise UserError(f"{where}: expected {len(rows.fieldnames)} columns")
+                raise UserError(f"{where}: expected {len(rows.fieldnames)} columns")  # type: ignore[arg-type]
             label = label.strip()
             if label and not (label.isdecimal() and len(label) < 10):
                 raise UserError(f"{where}: label {label!r} is not a class index (0, 1, 2, …)")

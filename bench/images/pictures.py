@@ -69,7 +69,7 @@ def read_picture(content: bytes, name: str, upright: bool) -> Image.Image:
 
 def _turned(picture: Image.Image) -> Image.Image:
     try:
-        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))  # type: ignore[arg-type]
     except Exception:  # other tags may be broken in any way; then nobody knows how it was held
         turn = None
     return picture if turn is None else picture.transpose(turn)

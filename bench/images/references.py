@@ -7,6 +7,7 @@ on limits, subsets or shards. It is loaded when the first reference is asked for
 import hashlib
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ class References:
 
     def __init__(self, n: Count):
         self.n = n
-        self.images = None  # the pool, [n + 1, 3, H, W], once it is loaded
+        self.images: Any = None  # the pool, [n + 1, 3, H, W], once it is loaded
 
     def bind(self, source: Source, seed: int) -> None:
         """Say whose images they are. The harness does, before the method runs."""

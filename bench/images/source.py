@@ -99,7 +99,7 @@ def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tup
 
     First `ids` (a list) or `subset` (a text file, one id a line), then `sample` (n at random), then `limit` (first n).
     """
-    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do
     selection = {key: settings.pop(key, None) for key in SELECTION}
     # partial: Hydra would turn a dataclass among its arguments into a config, and wrap what a constructor raises
@@ -151,7 +151,7 @@ def check_labels(source: Source, ids: Sequence[str], classes: int | None = None)
 
 def duplicates(values: Iterable[Hashable]) -> list:
     """Values that occur more than once."""
-    seen, twice = set(), {}
+    seen, twice = set(), {}  # type: ignore[var-annotated]
     for value in values:
         if value in seen:
             twice[value] = None
@@ -170,7 +170,7 @@ def _checked(wanted: list[str], known: list[str], by: str) -> list[str]:
         more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
         hint = did_you_mean(strangers[0], known) or f" Ids look like {', '.join(known[:3])}."
         raise UserError(f"{by} names {', '.join(strangers[:5])}{more}, which the source does not have.{hint}")
-    return found
+    return found  # type: ignore[return-value]
 
 
 def _written(id: Any, known: list[str]) -> str:

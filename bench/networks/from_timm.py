@@ -71,4 +71,4 @@ def _url(name: str) -> str:
     recipe = timm.get_pretrained_cfg(name)
     if recipe and recipe.hf_hub_id:
         return f"https://huggingface.co/{recipe.hf_hub_id}/resolve/main/model.safetensors"
-    return recipe.url if recipe and recipe.url else f"https://huggingface.co/timm/{name}"
+    return recipe.url if recipe and recipe.url else f"https://huggingface.co/timm/{name}"  # type: ignore[return-value]

@@ -37,9 +37,9 @@ def torchvision_network(
         state = read_weights(file)
     net = seeded(lambda: torchvision.models.get_model(name, weights=None, **_as_for(chosen, name, drawn=state is None)))
     if state is not None:
-        fill(net, _of_today(state), file, name)
+        fill(net, _of_today(state), file, name)  # type: ignore[arg-type]
     if name == "googlenet":  # its side branches are for training alone
-        net.aux_logits, net.aux1, net.aux2 = False, None, None
+        net.aux_logits, net.aux1, net.aux2 = False, None, None  # type: ignore[assignment]
     return Built(
         net,
         name=name,

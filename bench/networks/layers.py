@@ -99,7 +99,7 @@ def last_picture(outputs: dict[str, Output], name: str) -> Layer:
     fit = [o for o in fit if o.picture.layout != "tokens" or o in normed]
     if not fit:
         raise UserError(f"{name} has no layer with a spatial output; name one that has: model.feature_layer=LAYER.")
-    return fit[-1].picture
+    return fit[-1].picture  # type: ignore[return-value]
 
 
 def picture(outputs: dict[str, Output], layer: str, name: str) -> Layer:

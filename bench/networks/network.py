@@ -108,7 +108,7 @@ class Network(nn.Module):
         for name, value in sorted(self.net.state_dict().items()):
             if isinstance(value, Tensor):
                 sha.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-                sha.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+                sha.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())  # type: ignore[arg-type]
             else:
                 sha.update(f"{name} {_told(value, name)}".encode())
         return sha.hexdigest()
@@ -116,7 +116,7 @@ class Network(nn.Module):
     @functools.cached_property
     def _outputs(self) -> dict[str, layers.Output]:
         """What each layer gives, seen once."""
-        x = (layers.probes(self.preprocessing.size, self.mean) - self.mean) / self.std
+        x = (layers.probes(self.preprocessing.size, self.mean) - self.mean) / self.std  # type: ignore[arg-type]
         net = getattr(self.net, "_orig_mod", self.net)  # as it was before it was compiled
         return layers.look(net, x.to(next(net.parameters(), x).dtype))
 
@@ -137,7 +137,7 @@ def open_network(cfg: DictConfig) -> Network:
             f"model._target_={cfg._target_} builds a {type(built).__name__}; to run a module of yours, take "
             "conf/model/tiny.yaml and name it there as net._target_."
         )
-    settings: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)
+    settings: Any = OmegaConf.to_container(cfg, resolve=True)
     said = {key: settings.get(key) for key in SHARED}
     mean, std, colour = (_three_numbers(said, key) for key in ("mean", "std", "confusion"))
     as_published = said["size"] == COLOUR_SIZE and not (mean or std)
@@ -146,17 +146,17 @@ def open_network(cfg: DictConfig) -> Network:
         raise UserError(f"model.{lacking[0]} must be given for a module of yours: model.{lacking[0]}=….")
     size = _pixels(said, "size") or recipe.size
     crop = said["crop"] or (recipe.crop if recipe else "center")
-    mean, std = mean or (recipe.mean if recipe else IMAGENET_MEAN), std or (recipe.std if recipe else IMAGENET_STD)
+    mean, std = mean or (recipe.mean if recipe else IMAGENET_MEAN), std or (recipe.std if recipe else IMAGENET_STD)  # type: ignore[assignment]
     return Network(
         built.net,
-        mean=mean,
-        std=std,
+        mean=mean,  # type: ignore[arg-type]
+        std=std,  # type: ignore[arg-type]
         preprocessing=Preprocessing(
             size=size,
             resize=_pixels(said, "resize") or recipe.resize(size),
             interpolation=said["interpolation"] or recipe.interpolation,
             crop=crop,
-            fill=tuple(round(255 * value) for value in mean) if crop == "border" else (0, 0, 0),
+            fill=tuple(round(255 * value) for value in mean) if crop == "border" else (0, 0, 0),  # type: ignore[arg-type]
         ),
         feature_layer=said["feature_layer"],
         confusion=colour or (built.confusion if as_published else None),

@@ -44,7 +44,8 @@ def remarks(maps: Images, facts: list[dict]) -> tuple[dict[int, float], list[int
     """What is odd of the first len(facts) maps, by their number: of those that miss the sum that they promise, by how much
     of it; and those that are the same everywhere, so that a metric reads nothing but the order of ties.
     """
-    missed, constant = {}, []
+    missed: dict[int, float] = {}
+    constant: list[int] = []
     for i, fact in enumerate(facts):
         if fact["status"] != "ok":
             continue

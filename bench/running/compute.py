@@ -53,9 +53,9 @@ def prepare(cfg: DictConfig, network: Network) -> tuple[Compute, Network]:
     device, dtype = find_device(cfg.device), set_precision(cfg.precision)
     if device.type == "cpu":
         keep_freed_memory()
-    network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if cfg.compile:
-        network.net = torch.compile(network.net)
+        network.net = torch.compile(network.net)  # type: ignore[assignment]
     half = cfg.precision == "bf16"
     compute = Compute(
         device=device,
@@ -79,7 +79,7 @@ def find_device(name: str) -> torch.device:
 
 def find_workers(wanted: str | int) -> int:
     """Processes that read images."""
-    return min(4, os.cpu_count() or 1) if wanted == "auto" else wanted
+    return min(4, os.cpu_count() or 1) if wanted == "auto" else int(wanted)
 
 
 def set_precision(name: str) -> torch.dtype:
@@ -96,12 +96,12 @@ def find_batch_size(wanted: str | int, network: Network, device: torch.device) -
     Matrix kernels treat the last rows of some batches (5 = 4 + 1) differently. There an image's last digit would depend
     on its place in the batch, and with it on shards and order.
     """
-    if wanted == "auto":
-        wanted = _gpu_batch(network, device) if device.type == "cuda" else CPU_BATCH
-    for larger in range(wanted, wanted + SEARCHED):
+    usual = CPU_BATCH if device.type != "cuda" or wanted != "auto" else _gpu_batch(network, device)
+    width = usual if wanted == "auto" else int(wanted)
+    for larger in range(width, width + SEARCHED):
         if _places_alike(network, larger, device):
             return larger
-    return wanted
+    return width
 
 
 def _places_alike(network: Network, batch: int, device: torch.device) -> bool:
@@ -134,7 +134,7 @@ def _gpu_batch(network: Network, device: torch.device) -> int:
 def _image(network: Network, device: torch.device) -> torch.Tensor:
     """Some image that is nowhere flat, [1, 3, size, size]."""
     size = network.preprocessing.size
-    ramp = torch.arange(3 * size * size, dtype=network.mean.dtype, device=device)
+    ramp = torch.arange(3 * size * size, dtype=network.mean.dtype, device=device)  # type: ignore[arg-type]
     return (ramp * 0.7548776662).frac().view(1, 3, size, size)
 
 

@@ -47,10 +47,10 @@ class Forecast:
         )
 
 
-def forecast(job: Job, metrics: list[str]) -> Forecast:
+def forecast(job: Job, names: list[str]) -> Forecast:
     """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
     classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
-    metrics = {name: job.metrics[name] for name in metrics}
+    metrics = {name: job.metrics[name] for name in names}
     try:
         forward, backward, scoring = count(job.method, metrics, job.network.preprocessing, classes, job.network)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
@@ -79,10 +79,10 @@ def count(
         with listening() as notes:
             maps = method(stub, x, target, Rng(0, "forecast", ["image"])).detach()
         counted = stub.forward_passes, stub.backward_passes
-        forward = int(notes.get("forward_passes", counted)[0])
-        backward = int(notes.get("backward_passes", counted[1:])[0])
+        forward = int(notes.get("forward_passes", counted)[0])  # type: ignore[arg-type]
+        backward = int(notes.get("backward_passes", counted[1:])[0])  # type: ignore[arg-type]
     before_scoring = stub.forward_passes
-    stub.most = math.inf  # a metric ends: its passes are the image's values at most
+    stub.most = math.inf  # type: ignore[assignment]  # a metric ends: its passes are the image's values at most
     if metrics:
         batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
     for name, metric in metrics.items():
@@ -139,13 +139,13 @@ def timed(model: str, settings: str) -> Pace:
 
     model, settings: conf/model and conf/compute as yaml. A CPU takes as long for an image in a batch of two as of eight.
     """
-    network = open_network(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}))
+    network = open_network(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}))  # type: ignore[arg-type]
     cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False})
     batch_size, on_cpu = cfg.batch_size, find_device(cfg.device).type == "cpu"
     if on_cpu:
         batch_size = CPU_BATCH if batch_size == "auto" else batch_size
         cfg.batch_size = 1  # a larger one is tried out first
-    compute, network = prepare(cfg, network)
+    compute, network = prepare(cfg, network)  # type: ignore[arg-type]
     batch_size = batch_size if on_cpu else compute.batch_size
     shown = min(batch_size, SHOWN) if on_cpu else batch_size
     _, forward, backward = _try(network, compute, shown)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
@@ -81,7 +82,7 @@ class Job:
     def made_of(self, image: str, picture: str) -> str:
         """The picture's fingerprint, and that of a file that the method reads for this image, if it does."""
         own = getattr(getattr(self.method, "func", None), "fingerprint", None)
-        return picture + (own(image, **self.method.keywords) if own else "")
+        return picture + (own(image, **self.method.keywords) if own else "")  # type: ignore[attr-defined]
 
     def run_id(self, metric: str) -> str:
         if metric not in self._run_ids:
@@ -187,7 +188,7 @@ def bind(method: Callable, source: Source, seed: int) -> None:
         argument.bind(source, seed)
 
 
-def bound(method: Callable) -> dict[str, object]:
+def bound(method: Callable) -> dict[str, Any]:
     """The arguments of a method that read images themselves. Each has bind(source, seed) and digest()."""
     return {name: value for name, value in getattr(method, "keywords", {}).items() if hasattr(value, "bind")}
 

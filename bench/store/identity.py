@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from bench import PROTOCOL
 from bench.store import code
@@ -100,7 +101,7 @@ def differences(identities: Mapping[str, Identity]) -> dict[str, str]:
     return told if unique else {i: f"{label}, {i[:8]}".removeprefix(", ") for i, label in told.items()}
 
 
-def addressless(settings: object) -> object:
+def addressless(settings: Any) -> Any:
     """Settings by the names of their builders, without where these lie: moved code makes the same numbers."""
     if isinstance(settings, dict):
         named = {k: addressless(v) for k, v in settings.items() if k not in ("_target_", "_partial_")}

@@ -6,6 +6,7 @@ record and maps take the new id. A run that cannot be opened, or is something el
 """
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -57,7 +58,7 @@ def reopened(record: dict, results: Path) -> Job:
     return job
 
 
-def addressed(tree: object) -> object:
+def addressed(tree: Any) -> Any:
     """A configuration with every builder of ours where it lies now."""
     if not isinstance(tree, dict):
         return tree

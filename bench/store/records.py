@@ -60,17 +60,16 @@ def read(file: Path) -> dict | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        return _broken(file, type(error).__name__)
-    if not isinstance(record, dict) or "run_id" not in record:
-        return _broken(file, "no record")
-    return record if LAST in record or "format" not in record else _broken(file, "its end is missing")
-
-
-def _broken(file: Path, why: str) -> None:
-    print(
-        f"Passed over, as it cannot be read ({why}): {file}. The next such run writes it anew.",
-        file=sys.stderr,
-    )
+        why = type(error).__name__
+    else:
+        if not isinstance(record, dict) or "run_id" not in record:
+            why = "it is no record"
+        elif "format" in record and LAST not in record:
+            why = "its end is missing"
+        else:
+            return record
+    print(f"Passed over, as it cannot be read ({why}): {file}. The next such run writes it anew.", file=sys.stderr)
+    return None
 
 
 def identity_of(record: dict) -> Identity:

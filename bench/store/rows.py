@@ -66,11 +66,13 @@ class Rows:
     def __init__(self, results: Path, cell: dict[str, str], run_id: str):
         self.folder = results / "rows" / "/".join(f"{k}={cell[k]}" for k in PARTITIONS)
         self.run_id = run_id
-        self._file, self._rows, self._made = self._new_file(), [], {}
+        self._file = self._new_file()
+        self._rows: list[dict] = []
+        self._made: dict[str, Made] = {}
 
     def done(self) -> dict[str, Made]:
         """Of what each image's row was made, for every row that is not a failure."""
-        done = {}
+        done: dict[str, Made] = {}
         for _, table in self._tables(["image_id", "status"]):
             fingerprints, stamps = (_remembered(table, key) for key in (FINGERPRINTS, STAMPS))
             ok = table.filter(pc.field("status") == "ok")

@@ -46,6 +46,6 @@ def channels(network: nn.Module | None, layer: str | None) -> int:
         return MOST_CHANNELS
     size, like = network.preprocessing.size, network.mean
     before = network.forward_passes
-    _, seen = activation(network, like.new_zeros(1, 3, size, size), layer)
+    _, seen = activation(network, like.new_zeros(1, 3, size, size), layer)  # type: ignore[call-overload]
     network.forward_passes = before
     return seen.shape[channel_axis(seen)]

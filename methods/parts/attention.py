@@ -26,7 +26,7 @@ class Attentive(TorchFunctionMode):
 
     def __init__(self, batch: int):
         super().__init__()
-        self.batch, self.seen = batch, []
+        self.batch, self.seen = batch, []  # type: ignore[var-annotated]
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}

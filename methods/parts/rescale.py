@@ -61,7 +61,7 @@ def rescale_as_released(model: nn.Module) -> Iterator[None]:
         return max_pool(functional.max_pool2d, *inputs, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode)
 
     rules = {nn.Sigmoid: gate, nn.MaxPool2d: pool}
-    handles = [m.register_forward_hook(rules[type(m)]) for m in model.modules() if type(m) in rules]
+    handles = [m.register_forward_hook(rules[type(m)]) for m in model.modules() if type(m) in rules]  # type: ignore[arg-type]
     try:
         yield
     finally:
@@ -121,7 +121,7 @@ def product(f: Callable, a: Tensor | int | float, b: Tensor | int | float, *rest
     """y = a b, for any f linear in a and in b:  dy = da middle(b) + middle(a) db."""
     if not (varies(a) and varies(b)):
         return f(a, b, *rest, **kwargs)
-    line = f(a, middle(b), *rest, **kwargs) + f(middle(a), b, *rest, **kwargs)
+    line = f(a, middle(b), *rest, **kwargs) + f(middle(a), b, *rest, **kwargs)  # type: ignore[arg-type]
     return standing_for(f(a.detach(), b.detach(), *rest, **kwargs), line)
 
 
@@ -230,7 +230,7 @@ def max_pool(f: Callable, x: Tensor, *args, **kwargs) -> Tensor:
     pooled, where = pool(x.detach(), *args, **kwargs | {"return_indices": True})
     y, y0 = pooled.chunk(2)
     top = torch.maximum(y, y0)
-    both = torch.cat([sum(x.chunk(2))] * 2)  # image and baseline get one multiplier
+    both = torch.cat([sum(x.chunk(2))] * 2)  # type: ignore[list-item]  # image and baseline get one multiplier
     per_change = both / torch.where(meet(x), math.inf, difference(x))
     own = both * meet(x)  # where they meet: the gradient of the image's half
     own[len(y) :] = 0
