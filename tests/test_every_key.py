@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from conftest import NETWORK, SETTINGS
 from jobs import SMALL, complete, rows_of, small_job
 from omegaconf import OmegaConf
 from PIL import Image
@@ -116,12 +117,19 @@ def first_time(settings: object) -> bool:
 def test_methods(file, job, tmp_path):
     name = file.rpartition("/")[2]
     own = load([f"method={name}"]).cfg.method
-    few = [f"method.{key}=2" for key in ("copies", "steps", "draws", "n_classes", "probes", "points", "masks") if key in own]
+    few = [
+        f"method.{key}=2"
+        for key in ("copies", "steps", "draws", "n_classes", "probes", "points", "masks")
+        if key in own
+    ]
     root = [f"method.root={tmp_path}"] if name == "precomputed" else []
-    few += [f"method.arguments.n_samples=2"] if "n_samples" in own.get("arguments", {}) else []
+    few += ["method.arguments.n_samples=2"] if "n_samples" in own.get("arguments", {}) else []
     needed = [o for o in SETTINGS.get(name, []) if "name=" in o]
-    network = NETWORK.get(name)
-    base = load([*SMALL, *QUICK, f"method={name}", *needed, *few, *root])
+    own_network = (
+        [f"model.net._target_=conftest.{NETWORK[name]}", "model.feature_layer=null"] if name in NETWORK else []
+    )
+    job = small_job(tmp_path, *QUICK, *own_network) if own_network else job
+    base = load([*SMALL, *QUICK, *own_network, f"method={name}", *needed, *few, *root])
 
     def run(config):
         if first_time(config.cfg.method):
