@@ -13,8 +13,14 @@ from omegaconf import OmegaConf
 
 from bench import PROTOCOL
 from bench.config import load
-from bench.report import page
+from bench.figures import style
+from bench.report import __main__ as report
+from bench.report.document import Document
 from bench.report.exhibits import gallery
+from bench.report.exhibits.exhibit import Figure
+from bench.report.lines import of
+from bench.report.quantities import of_metric
+from bench.report.table import tables
 from bench.store.rows import Rows
 
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
@@ -56,30 +62,35 @@ def leave(results, run_id, method, level, *overrides, maps=False, metric="unifie
             np.save(folder / f"{image}.npy", np.stack([ramp] * 3).astype(np.float32))
 
 
-def table(results, name, verdicts, touching=None, **columns):
-    """The CSV and the Markdown that a report of an experiment leaves: methods a, b, c measured at 0.1, 0.3, not at all."""
-    means = {"a": 0.1, "b": 0.3, "c": None}
+def leave_document(results, name, verdicts, touching=None):
+    """What a report of an experiment leaves: methods a, b, c measured at 0.1, 0.3, not at all; in two splits."""
     lines = [
-        {"experiment": name, "data": "toy", "model": "net", "method": method, "metric": "unified", "confidence": split}
-        | {"quantity": "insertion", "mean": mean, "ci_low": mean, "ci_high": mean, "n": 7 if mean else 0, "failed": 0}
-        | {"published": "0.25", "difference": mean and mean - 0.25, "run_id": mean and "r1"} | columns
+        {"experiment": name, "data": "toy", "model": "net", "method": method, "metric": "unified", "row": method}
+        | {"confidence": split, "quantity": "insertion", "kind": of_metric("unified")["insertion"], "mean": mean}
+        | {"ci_low": mean, "ci_high": mean, "n": 7 if mean else 0, "failed": 0, "standing": "", "published": "0.25"}
+        | {"difference": mean and mean - 0.25, "verdict": verdict, "run_id": mean and "r1", "published_source": "x"}
+        | {"contradictions": touches}
         for split in ("all", "low")
-        for method, mean in means.items()
-    ]  # fmt: skip
+        for (method, mean), verdict, touches in zip(
+            {"a": 0.1, "b": 0.3, "c": None}.items(), verdicts, touching or [None] * 3, strict=True
+        )
+    ]
     numbers = pd.DataFrame(lines)
-    if verdicts:
-        numbers["verdict"] = verdicts * 2
-    if touching:
-        numbers["contradictions"] = touching * 2
-    (results / "report").mkdir(exist_ok=True)
-    numbers.to_csv(results / "report" / f"{name}.csv", index=False)
-    below = "## net · unified · confidence < 0.70 · toy\n\n| x |\n\nKendall: 1.\n"
-    text = f"# {name} & <b>co</b>\n\n- Made by `python -m x`.\n\n{below}\n## Notes\n\n1. Mind the `gap`.\n"
-    (results / "report" / f"{name}.md").write_text(text)
+    below = {("toy", "net", "unified", "low"): ["Kendall: 1."]}
+    Document(
+        name,
+        f"{name} & <b>co</b>",
+        of(numbers),
+        tables(numbers, {}, 0.7, below),
+        facts=["Made by `python -m x`."],
+        notes=["Mind the `gap`."],
+        figures=[Figure("A study of its own", files=("picture.png",))],
+    ).save(results / "report")
 
 
-def config(results, *overrides):
-    return load([f"paths.results={results}", "report.bootstrap=50", *overrides]).cfg
+def paged(results):
+    """The page's path."""
+    return report.write(*report.make([f"paths.results={results}", "report.bootstrap=50"]))[-1]
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +100,10 @@ def results(tmp_path_factory):
     leave(results, "b2", "ig", 0.6, maps=True)
     leave(results, "b3", "ig", 0.4, "method.steps=5")
     leave(results, "c4", "sm", 2.0, metric="kl")
-    table(results, "toy_table1", ["off", "close", "not run"])
-    table(results, "toy_table2", None)
-    table(results, "toy_table3", ["reproduced", "reproduced", "unheard of"], touching=["3 6", "3", "3"])
-    page.write(results, config(results))
+    leave_document(results, "toy_table1", ["off", "close", "not run"])
+    leave_document(results, "toy_table2", ["", "", ""])
+    leave_document(results, "toy_table3", ["reproduced", "reproduced", "unheard of"], touching=["3 6", "3", "3"])
+    paged(results)
     return results
 
 
@@ -243,18 +254,18 @@ def test_marks_lead_to_the_entry_at_the_end_of_the_section(html):
     assert "3 LA's Table 3 prints VGG16 twice" in text.replace("&#39;", "'")
     assert html.count('href="#experiment-toy_table3-c6" title="The published EG rows are a raster scan"') == 4
     assert html.count('id="experiment-toy_table3-c6"') == 1
-    assert 'href="#experiment-toy_table1-c' not in html  # that CSV has no such column
+    assert 'href="#experiment-toy_table1-c' not in html
 
 
 def test_a_table_without_verdicts_is_shown_all_the_same(html):
-    assert "b 0.3000 ± 0.0000 0.25 +0.0500 7" in text_of(html, "experiment-toy_table2")
+    assert "b 0.3000 ± 0.0000 7" in text_of(html, "experiment-toy_table2")
 
 
 def test_what_a_report_says_is_text_and_its_code_is_code(html):
     assert "toy_table1 &amp; &lt;b&gt;co&lt;/b&gt;" in html and "<b>co" not in html
     assert "<li>Mind the <code>gap</code>.</li>" in html
     assert html.count('<p class="below">Kendall: 1.</p>') == 3  # under the table it belongs to, in each report
-    assert "| x |" not in html
+    assert "A study of its own" not in html and '<a href="picture.png">picture.png</a>' in html  # beside the page
 
 
 def test_runs_of_one_cell_stand_apart_and_their_setting_is_an_ablation(html, results):
@@ -266,23 +277,30 @@ def test_runs_of_one_cell_stand_apart_and_their_setting_is_an_ablation(html, res
             assert (results / "report" / "figures" / f"{stem}{ending}").read_bytes().startswith(magic)
 
 
+def test_means_and_ranks_stand_above_the_tables(html, results):
+    glance = html[html.index('<section id="glance"') : html.index('<section id="tables"')]
+    assert "Means: tiny · unified · synthetic" in glance and "<svg " in glance
+    assert html.index('id="glance"') < html.index('id="tables"') < html.index('id="rows"') < html.index('id="curves"')
+    assert (results / "report" / "figures" / "forest_synthetic_tiny_unified.png").exists()
+
+
 @pytest.fixture
 def few(tmp_path, monkeypatch):
     """One run, and no files of figures."""
-    monkeypatch.setattr(page.plots, "write", lambda *_: [])
+    monkeypatch.setattr(style, "save", lambda *_: [])
     leave(tmp_path, "a1", "sm", 0.3, maps=True)
     return tmp_path
 
 
 def test_the_same_rows_give_the_same_page(few):
-    first, second = (page.write(few, config(few)).read_bytes() for _ in range(2))
+    first, second = (paged(few).read_bytes() for _ in range(2))
     assert first == second
 
 
 @pytest.mark.parametrize(("name", "value"), [("IMAGES", 1), ("BYTES", 5_000)])
 def test_the_gallery_ends_where_its_room_does_and_says_so(few, monkeypatch, name, value):
     monkeypatch.setattr(gallery, name, value)
-    text = page.write(few, config(few)).read_text()
+    text = paged(few).read_text()
     count = len(re.findall('<article class="exhibit"', text))
     assert 1 <= count < 3
     assert f"{count} of 3 images whose maps were saved" in text
@@ -294,7 +312,7 @@ def test_without_the_images_the_maps_are_shown_and_the_reason_is_said(few, monke
     record["config"]["data"] = {"_target_": "os.mkdir", "path": str(few / "mischief"), "root": "/nowhere"}
     (few / "runs" / "a1.yaml").write_text(yaml.safe_dump(record))
     shutil.move(few / "rows" / "data=synthetic", few / "rows" / "data=folder")
-    text = page.write(few, config(few)).read_text()
+    text = paged(few).read_text()
     assert "Without photographs where the images are not on this machine" in text
     assert len(re.findall('alt="sm: heatmap of', text)) == 3 and 'alt="The photograph' not in text
     assert not Path(few / "mischief").exists()  # a record says what was run; it does not choose what is run now
@@ -302,4 +320,4 @@ def test_without_the_images_the_maps_are_shown_and_the_reason_is_said(few, monke
 
 def test_a_page_of_no_maps_says_how_to_keep_them(few):
     shutil.rmtree(few / "attributions")
-    assert "run.save_attributions=true" in page.write(few, config(few)).read_text()
+    assert "run.save_attributions=true" in paged(few).read_text()
