@@ -117,7 +117,7 @@ def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "", *, b
         raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
     if not isinstance(before, dict):
         raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
-    after = checked(table, before, where)
+    after = checked(table, {str(key): value for key, value in before.items()}, where)
     _write(node, before, _as_meant(after, where) if builders else after)
 
 

@@ -20,7 +20,7 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
 
     allow_chance: a network whose answer depends on chance or on batch mates is only warned of.
     """
-    x, warnings = probes(network.preprocessing.size, network.mean), []
+    x, warnings = probes(network.preprocessing.size, network.get_buffer("mean")), []
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         logits = _logits(network, x)
         again, alone = _logits(network, x), _logits(network, x[:1])

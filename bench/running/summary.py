@@ -23,7 +23,7 @@ def summary(job: Job, unmapped: Mapping[str, str] = MappingProxyType({})) -> tup
             failed.setdefault(image, error)
         means = {}
         for name, kind in said(job.config.cfg.metric[metric]["_target_"]).quantities.items():
-            own = kind.minus or (name,)
+            own: tuple[str, ...] = kind.minus or (name,)
             if ok[[*own]].notna().all(axis=1).any():
                 means[name] = ok[own[0]].mean() - (ok[own[1]].mean() if kind.minus else 0)
         shown = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
