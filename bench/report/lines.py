@@ -44,6 +44,8 @@ def types(numbers: pd.DataFrame) -> dict[str, str]:
 def typed(numbers: pd.DataFrame, schema: dict[str, str]) -> pd.DataFrame:
     """UserError: a column that cannot be of its type."""
     try:
-        return numbers.astype({name: TYPES[kind] for name, kind in schema.items()})
+        found = numbers.astype({name: TYPES[kind] for name, kind in schema.items()})
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"The lines of this report are not of format {FORMAT}: {error}.") from error
+    texts = [name for name, kind in schema.items() if kind == "str"]
+    return found.assign(**{name: found[name].where(found[name].notna(), None) for name in texts})
