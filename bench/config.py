@@ -56,7 +56,8 @@ def load(overrides: list[str], *, builders: bool = True) -> Config:
 def configured(cfg: DictConfig, choices: DictConfig, overrides: list[str], *, builders: bool = True) -> Config:
     """What Hydra composed, every value checked and in place as it is meant.  choices: {group: the name of its file}."""
     for key in PATHS:
-        if isinstance(path := OmegaConf.select(cfg, key), str):
+        path = OmegaConf.select(cfg, key)
+        if isinstance(path, str) and path.startswith("~"):  # what an interpolation gives stays one
             OmegaConf.update(cfg, key, os.path.expanduser(path))
     settle(cfg, builders=builders)
     return Config(cfg, chosen(cfg, choices), list(overrides))

@@ -91,9 +91,8 @@ def test_the_global_generators_stay_where_they_were(cnn, x, target, rng):
     ],
 )
 def test_what_is_not_offered_is_said(overrides, complaint, cnn, x, target, rng):
-    method = instantiate(load(["method=captum", *overrides]).cfg.method, _convert_="all")
     with pytest.raises(UserError, match=complaint):
-        method(cnn, x, target, rng)
+        instantiate(load(["method=captum", *overrides]).cfg.method, _convert_="all")(cnn, x, target, rng)
 
 
 @pytest.mark.parametrize("activation", [nn.GELU(), nn.functional.relu, torch.relu, torch.Tensor.relu])

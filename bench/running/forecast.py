@@ -25,7 +25,7 @@ from bench.text import duration, plural
 from metrics.batch import MapBatch, Unfit
 
 CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
-MOST_PASSES = 50_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
+MOST_PASSES = 20_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
 SHOWN = 2  # images that a CPU is timed by
 
 
