@@ -22,11 +22,11 @@ def required(module: str, install: str) -> ModuleType:
 
 
 def member(module: ModuleType, name: str) -> type:
-    """The class of that name, or UserError with those that come close."""
+    """The class that method.name, or the name of an option, says; UserError with those that come close."""
     found = getattr(module, name, None)
     if not isinstance(found, type):
         known = [n for n in dir(module) if isinstance(getattr(module, n), type)]
-        raise UserError(f"{module.__name__} has no class {name!r}.{did_you_mean(name, known)}")
+        raise UserError(f"method.name={name}: {module.__name__} has no class of that name.{did_you_mean(name, known)}")
     return found
 
 
