@@ -100,18 +100,19 @@ METRICS := $(call COMMAS,$(basename $(notdir $(wildcard conf/metric/*.yaml))))
 FEW_DRAWS = metric.sensitivity_n.draws=5 metric.faithfulness_correlation.draws=5
 TRANSFORMER = model=timm model.name=vit_tiny_patch16_224 model.weights=random data.limit=1 compute.batch_size=1 \
   'metric=[unified]' metric.unified.step=37632
-SMALL = model.size=32 data.limit=2 compute.batch_size=2 'metric=[$(METRICS)]' paths.results=$(SMOKE)
+SMALL = model.size=32 data.limit=2 compute.batch_size=2 paths.results=$(SMOKE)
 
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
 TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0"
 
-smoke: $(VENV)/digits ## every method, metric, table and figure once, on the tiny network, in some four minutes
+smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some four minutes
 	rm -rf $(SMOKE)
 	$(PY) -m bench.run -m 'method=glob(*,exclude=[precomputed,captum,cam,rollout,generic_attention])' \
-	  run.save_attributions=true $(SMALL) $(FEW_DRAWS)
+	  run.save_attributions=true $(SMALL) 'metric=[unified,kl]'
+	$(PY) -m bench.run -m method=sm,random $(SMALL) 'metric=[$(METRICS)]' $(FEW_DRAWS)
 	$(PY) -m bench.run -m method=rollout,generic_attention $(TRANSFORMER) paths.results=$(SMOKE)
 	test ! -e conf/method/precomputed.yaml || \
-	  $(PY) -m bench.run method=precomputed method.root=$$(ls -d $(SMOKE)/attributions/* | head -n 1) $(SMALL)
+	  $(PY) -m bench.run method=precomputed method.root=$$(ls -d $(SMOKE)/attributions/* | head -n 1) $(SMALL) 'metric=[unified]'
 	$(MAKE) la-fig7 $(TINY)
 	printf '%s\n' $(TARGETS) | OMP_NUM_THREADS=1 xargs -P 2 -n 9 $(PY) scripts/smoke.py $(SMOKE) $(THIS) VENV=$(VENV) $(TINY) --
 	$(PY) -m bench.report paths.results=$(SMOKE)
