@@ -203,7 +203,7 @@ def test_readers_never_see_half_a_file(tmp_path, monkeypatch):
     job = small_job(tmp_path, *FAST, "data.limit=4")
     complete(job, batches=1)
     monkeypatch.setattr("bench.store.atomic.os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="disk full"):
         complete(small_job(tmp_path, *FAST, "data.limit=4"))
     assert len(pd.read_parquet(tmp_path / "rows")) == 2
 
