@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from bench.build import build
 from bench.config import Config
@@ -54,7 +53,7 @@ class Job:
 
     def identity(self, metric: str | None) -> Identity:
         """metric: None: of the maps, whatever they are scored by."""
-        return Identity.of(self._config(metric), self.config.names, metric, self._found)
+        return Identity.of(records.settings(self.config.cfg, metric), self.config.names, metric, self._found)
 
     @functools.cached_property
     def _found(self) -> dict[str, str | None]:
@@ -71,13 +70,6 @@ class Job:
         if "layer" in keywords:  # which one it is where nobody names it
             found["method.layer"] = self.network.layer_name(keywords["layer"])
         return found
-
-    def _config(self, metric: str | None) -> dict:
-        """All that a run of this metric is made from, resolved."""
-        groups = ("model", "method", "data", "compute", "run")
-        config = {group: OmegaConf.to_container(self.config.cfg[group], resolve=True) for group in groups}
-        scored = OmegaConf.to_container(self.config.cfg.metric[metric], resolve=True) if metric else None
-        return config | {"metric": scored}
 
     def made_of(self, image: str, picture: str) -> str:
         """The picture's fingerprint, and that of a file that the method reads for this image, if it does."""
@@ -119,7 +111,7 @@ class Job:
 
     def record(self, metric: str | None) -> None:
         """The recipe beside the rows: <results>/runs/<run_id>.yaml; of maps that nothing scores, recipe.yaml beside them."""
-        config, run_id = self._config(metric), self.run_id(metric) if metric else None
+        config, run_id = records.settings(self.config.cfg, metric), self.run_id(metric) if metric else None
         record = {
             "run_id": run_id,
             "attribution_id": self.attribution_id,

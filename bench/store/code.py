@@ -27,7 +27,7 @@ LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib",
 @functools.cache
 def version(target: str) -> int | str:
     """Of the builder at this import path: the version of its numbers if it is what shipped, else a digest of its code."""
-    known = shipped().get(target.rpartition(".")[2], {})
+    known = shipped().get(name(target), {})
     now = digest(target)
     return known["version"] if known.get("digest") == now else now
 
@@ -38,9 +38,14 @@ def digest(target: str) -> str:
     return _of_module(module) if module and _own(module) else target
 
 
+def name(target: str) -> str:
+    """Of a builder, without where it lies."""
+    return target.rpartition(".")[2]
+
+
 def versions(config: dict) -> dict[str, int | str]:
     """{builder: its version} of all that a configuration builds."""
-    return {target.rpartition(".")[2]: version(target) for target in targets(config)}
+    return {name(target): version(target) for target in targets(config)}
 
 
 @functools.cache
@@ -149,7 +154,7 @@ def addresses() -> dict[str, str]:
     conf = Path(__file__).parents[2] / "conf"
     files = sorted(file for group in ("model", "data", "method", "metric") for file in (conf / group).glob("*.yaml"))
     found = {target for file in files for target in targets(yaml.safe_load(file.read_text()))}
-    by_name = {target.rpartition(".")[2]: target for target in sorted(found)}
+    by_name = {name(target): target for target in sorted(found)}
     assert len(by_name) == len(found), "two builders share a name"
     return by_name
 

@@ -31,9 +31,7 @@ class Identity:
     seed: int
     target: str
     code: dict  # {builder: which version of its numbers, or the digest of its code}
-    found: dict = field(
-        default_factory=dict
-    )  # what no setting says: weights (their digest), device, collection, method.*
+    found: dict = field(default_factory=dict)  # what no setting says: weights (a digest), device, collection, method.*
 
     @classmethod
     def of(cls, config: Mapping, names: Mapping, metric: str | None, found: Mapping, built: Mapping | None = None):
@@ -83,7 +81,7 @@ class Identity:
         """What two runs must have in common to be compared image by image: all but method, device and, unless the
         metric draws, seed.
         """
-        own = {f"code.{name}" for name in (self.method.get("builder"), *_builders(self.method))}
+        own = {f"code.{name}" for name in _builders(self.method)}
         free = {"device", *own, *(() if drawn else ("seed",))}
         return {key: value for key, value in self.flat().items() if not key.startswith("method.") and key not in free}
 
@@ -105,7 +103,7 @@ def addressless(settings: Any) -> Any:
     """Settings by the names of their builders, without where these lie: moved code makes the same numbers."""
     if isinstance(settings, dict):
         named = {k: addressless(v) for k, v in settings.items() if k not in ("_target_", "_partial_")}
-        return ({"builder": settings["_target_"].rpartition(".")[2]} if "_target_" in settings else {}) | named
+        return ({"builder": code.name(settings["_target_"])} if "_target_" in settings else {}) | named
     return [addressless(item) for item in settings] if isinstance(settings, list) else settings
 
 

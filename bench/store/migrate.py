@@ -64,8 +64,7 @@ def addressed(tree: Any) -> Any:
         return tree
     now = code.addresses()
     return {
-        key: now.get(value.rpartition(".")[2], value) if key == "_target_" else addressed(value)
-        for key, value in tree.items()
+        key: now.get(code.name(value), value) if key == "_target_" else addressed(value) for key, value in tree.items()
     }
 
 

@@ -78,7 +78,7 @@ def identity_of(record: dict) -> Identity:
         return Identity(**record["identity"])
     config, cell = record["config"], record["cell"]
     targets = code.targets({group: config.get(group) for group in ("model", "data", "method", "metric")})
-    built = record.get("code") or {_name(target): _as_shipped(target) for target in targets}
+    built = record.get("code") or {code.name(target): _as_shipped(target) for target in targets}
     found = {
         "weights": (record.get("weights") or {}).get("digest"),
         "device": (record.get("device") or {}).get("type"),
@@ -90,10 +90,14 @@ def identity_of(record: dict) -> Identity:
 
 def asked(names: dict[str, str], cfg: DictConfig) -> Identity:
     """What a configuration asks for. names: of its parts, {"data": …, "model": …, "method": …, "metric": …}."""
-    groups = ("model", "data", "method", "compute", "run")
-    config = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in groups}
-    metric = OmegaConf.to_container(cfg.metric[names["metric"]], resolve=True)
-    return Identity.of(config | {"metric": metric}, names, names["metric"], {})
+    return Identity.of(settings(cfg, names["metric"]), names, names["metric"], {})
+
+
+def settings(cfg: DictConfig, metric: str | None) -> dict:
+    """All that a run of this metric, or of maps alone, is made from, resolved."""
+    groups = ("model", "method", "data", "compute", "run")
+    config: dict = {group: OmegaConf.to_container(cfg[group], resolve=True) for group in groups}
+    return config | {"metric": OmegaConf.to_container(cfg.metric[metric], resolve=True) if metric else None}
 
 
 def matches(record: dict, names: dict[str, str], wanted: Identity) -> bool:
@@ -194,13 +198,9 @@ def device(record: dict) -> str | None:
     return where.get("name") or where.get("type")
 
 
-def _name(target: str) -> str:
-    return target.rpartition(".")[2]
-
-
 def _as_shipped(target: str) -> int | str:
     """The version of what ships under this name, wherever it lay; of anything else the digest of its code."""
-    return code.shipped().get(_name(target), {}).get("version") or code.version(target)
+    return code.shipped().get(code.name(target), {}).get("version") or code.version(target)
 
 
 def _versions() -> dict[str, str]:
