@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import UserError
-from bench.report import means
+from bench.report import intervals, means
 from bench.report.quantities import SPEEDS, of_metric
 from bench.store.rows import load_rows
 from metrics.quantities import Quantity
@@ -49,7 +49,7 @@ def test_interval_is_that_of_the_normal_mean():
 def test_interval_does_not_depend_on_how_much_is_held_in_memory(monkeypatch):
     values = np.linspace(0, 1, 30)[:, None]
     at_once = means.interval(values, 1000)
-    monkeypatch.setattr(means, "RESAMPLED_AT_ONCE", 300)  # ten draws at a time
+    monkeypatch.setattr(intervals, "RESAMPLED_AT_ONCE", 300)  # ten draws at a time
     np.testing.assert_array_equal(means.interval(values, 1000), at_once)
 
 

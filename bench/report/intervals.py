@@ -69,11 +69,12 @@ def units(values: np.ndarray, groups: np.ndarray | None = None) -> tuple[np.ndar
 def _resampled(total: np.ndarray, size: np.ndarray, draws: int) -> np.ndarray:
     """total [G, Q], size [G] -> [draws, Q]."""
     n, columns = total.shape
+    clustered = bool((size != 1).any())
     random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
     means, chunk = np.empty((draws, columns)), max(1, RESAMPLED_AT_ONCE // n)
     for start in range(0, draws, chunk):
         picked = random.integers(n, size=(min(chunk, draws - start), n), dtype=np.int32)
-        images = size.take(picked).sum(axis=1)
+        images = size.take(picked).sum(axis=1) if clustered else float(n)
         for column in range(columns):
             means[start : start + chunk, column] = total[:, column].take(picked).sum(axis=1) / images
     return means

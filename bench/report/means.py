@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import UserError
+from bench.report.intervals import resampled
 from bench.report.quantities import SPEED, Quantities
 from metrics.quantities import Quantity
 
 SECONDS = "seconds_attribution"
 
 CONFIDENCES = ("all", "low", "high")
-RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
 
 
 def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: int) -> pd.DataFrame:
@@ -37,19 +37,7 @@ def interval(values: np.ndarray, draws: int) -> np.ndarray:
     """
     if len(values) < 2:
         return np.full((2, values.shape[1]), np.nan)
-    return np.percentile(resampled(values, draws), [2.5, 97.5], axis=0)
-
-
-def resampled(values: np.ndarray, draws: int) -> np.ndarray:
-    """Means over images drawn with replacement. values [n, Q] -> [draws, Q]."""
-    n, columns = values.shape
-    random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
-    means, chunk = np.empty((draws, columns)), max(1, RESAMPLED_AT_ONCE // n)
-    for start in range(0, draws, chunk):
-        picked = random.integers(n, size=(min(chunk, draws - start), n), dtype=np.int32)
-        for column in range(columns):
-            means[start : start + chunk, column] = values[:, column].take(picked).mean(axis=1)
-    return means
+    return np.percentile(resampled(values, draws=draws), [2.5, 97.5], axis=0)
 
 
 def by_image(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

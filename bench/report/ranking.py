@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.papers import published
-from bench.report import means, significance
+from bench.report import intervals, means, significance
 from bench.report.quantities import SPEED, in_words
 from bench.report.table import NOTHING, Entry, Table, columns, estimate, title
 from bench.text import plural
@@ -85,7 +85,7 @@ def _agreement(scores: pd.DataFrame, there: pd.DataFrame, kind: Quantity, draws:
             continue
         here, printed = scores[known.index].to_numpy(), known.to_numpy()
         tau = significance.tau_b(here.mean(axis=0), printed)
-        low, high = np.nanpercentile(significance.tau_b(means.resampled(here, draws), printed), [2.5, 97.5])
+        low, high = np.nanpercentile(significance.tau_b(intervals.resampled(here, draws=draws), printed), [2.5, 97.5])
         said.append(f"{network} {tau:.2f} [{low:.2f}, {high:.2f}]")
     over = f"{plural(len(scores.columns), 'row')}, {plural(len(scores), 'image')}"
     what = f"Kendall's τ-b of this ranking by {in_words(kind)} and the published ones ({over})"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.report import means
+from bench.report import intervals, means
 from bench.report.quantities import SPEED, in_words
 from bench.store import records
 from bench.text import plural
@@ -168,6 +168,6 @@ def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, draws
         return []
     interval = ""
     if len(values) > 1:
-        low, high = np.nanpercentile(tau_b(means.resampled(values, draws), published), [2.5, 97.5])
+        low, high = np.nanpercentile(tau_b(intervals.resampled(values, draws=draws), published), [2.5, 97.5])
         interval = f" [{low:.2f}, {high:.2f}]"
     return [f"Kendall's τ-b of measured and published {in_words(kind)}, {len(both)} rows: {tau:.2f}{interval}."]

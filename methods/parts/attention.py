@@ -11,29 +11,23 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torch.overrides import TorchFunctionMode
 
 from bench.errors import UserError
 from bench.types import Images, Targets
+from methods.parts.functions import SeenFunctions
 from methods.parts.gradient import at
-from methods.parts.rescale import body_of, is_composite
 
 Flow = Callable[[list[Tensor], list[Tensor]], Tensor]
 
 
-class Attentive(TorchFunctionMode):
+class Attentive(SeenFunctions):
     """While it is on, `seen` gathers every attention, [B, heads, N, N], as part of the graph."""
 
     def __init__(self, batch: int):
         super().__init__()
         self.batch, self.seen = batch, []  # type: ignore[var-annotated]
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if is_composite(func):
-            with self:
-                return body_of(func)(*args, **kwargs)
-        name = getattr(func, "__name__", "")
+    def call(self, func: Callable, name: str, args: tuple, kwargs: dict) -> object:
         if name == "scaled_dot_product_attention":
             return self.fused(*args, **kwargs)
         made = func(*args, **kwargs)

@@ -9,13 +9,12 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from types import FunctionType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+from methods.parts.functions import SeenFunctions
 
 # fmt: off
 ELEMENTWISE = (
@@ -29,18 +28,13 @@ POOLS = ("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adapt
 # fmt: on
 
 
-class RescaleEverywhere(TorchFunctionMode):
+class RescaleEverywhere(SeenFunctions):
     """While it is on, every torch function that has a rule follows it, called by a module, as a function or a method.
 
     What has no rule keeps its own gradient, which is right where it is linear.
     """
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if is_composite(func):
-            with self:
-                return body_of(func)(*args, **kwargs)
-        name = getattr(func, "__name__", "")
+    def call(self, func: Callable, name: str, args: tuple, kwargs: dict) -> object:
         in_place = name.endswith("_") and not name.endswith("__")
         rule = RULES.get(name.removesuffix("_") if in_place else name)
         if rule is None or not any(varies(a) for a in args):
@@ -241,22 +235,6 @@ def max_pool(f: Callable, x: Tensor, *args, **kwargs) -> Tensor:
 def _pick(pixels: Tensor, where: Tensor) -> Tensor:
     """The pixels that a pool chose, in the pool's shape; `where` counts through an image's pixels."""
     return pixels.flatten(2).gather(2, where.flatten(2)).view_as(where)
-
-
-def is_composite(func: Callable) -> bool:
-    """A function of torch.nn.functional that is written in Python."""
-    return isinstance(func, FunctionType) and func.__module__ == functional.__name__ and func.__closure__ is None
-
-
-@cache
-def body_of(func: FunctionType) -> FunctionType:
-    """The function without its first lines, which would hand it over to the mode: now the mode sees what it calls."""
-    names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-    body = FunctionType(
-        func.__code__, vars(functional) | dict.fromkeys(names, lambda *_: False), func.__name__, func.__defaults__
-    )
-    body.__kwdefaults__ = func.__kwdefaults__
-    return body
 
 
 RULES = {
