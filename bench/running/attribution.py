@@ -44,15 +44,9 @@ def remarks(maps: Images, facts: list[dict]) -> tuple[dict[int, float], list[int
     """What is odd of the first len(facts) maps, by their number: of those that miss the sum that they promise, by how much
     of it; and those that are the same everywhere, so that a metric reads nothing but the order of ties.
     """
-    missed: dict[int, float] = {}
-    constant: list[int] = []
-    for i, fact in enumerate(facts):
-        if fact["status"] != "ok":
-            continue
-        one = maps[i].double()
-        if (gap := fact.get("completeness_gap")) is not None:
-            share = abs(gap) / max(abs(float(one.sum()) - gap), SMALL)
-            missed |= {i: share} if share > TOLERANCE else {}
-        if one.min() == one.max():
-            constant.append(i)
-    return missed, constant
+    flat = maps[: len(facts)].flatten(1).double()
+    sums, same = flat.sum(dim=1).tolist(), (flat.amin(dim=1) == flat.amax(dim=1)).tolist()
+    whole = [i for i, fact in enumerate(facts) if fact["status"] == "ok"]
+    gaps = {i: facts[i]["completeness_gap"] for i in whole if facts[i].get("completeness_gap") is not None}
+    shares = {i: abs(gap) / max(abs(sums[i] - gap), SMALL) for i, gap in gaps.items()}
+    return {i: share for i, share in shares.items() if share > TOLERANCE}, [i for i in whole if same[i]]
