@@ -117,7 +117,7 @@ def _collection(cfg: DictConfig) -> str | None:
     from bench.images.source import open_source
 
     try:
-        return getattr(open_source(cfg.data, Preprocessing(1, 1), cfg.run.seed)[0], "collection", None)
+        return open_source(cfg.data, Preprocessing(1, 1), cfg.run.seed)[0].collection
     except UserError:
         return None
 
