@@ -105,7 +105,7 @@ SMALL = model.size=32 data.limit=2 compute.batch_size=2 paths.results=$(SMOKE)
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
 TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0"
 
-smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some four minutes
+smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some twelve minutes
 	rm -rf $(SMOKE)
 	$(PY) -m bench.run -m 'method=glob(*,exclude=[precomputed,captum,cam,rollout,generic_attention])' \
 	  run.save_attributions=true $(SMALL) 'metric=[unified,kl]'
