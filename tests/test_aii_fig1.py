@@ -69,11 +69,10 @@ def test_what_a_map_follows(likelier, other, says):
     assert a.follows({"likelier": interval(*likelier), "other": interval(*other)}) == says
 
 
-def test_the_command_writes_table_and_figure(tmp_path, monkeypatch):
+def test_the_command_writes_table_and_figure(tmp_path):
     small = ["model.size=32", "data.limit=6", "compute.device=cpu", "compute.batch_size=2", "report.bootstrap=50"]
     choice = ["method=sm,random", *small, f"paths.results={tmp_path}"]
-    monkeypatch.setattr("sys.argv", ["aii_fig1.py", *choice])
-    a.study.main(a.__doc__, a.make)
+    a.main(choice)
     found = {file.suffix: file for file in (tmp_path / "report").iterdir()}
     assert set(found) == {".md", ".csv", ".tex", ".json", ".png", ".pdf"}
     numbers = pd.read_csv(found[".csv"])

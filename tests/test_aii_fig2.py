@@ -82,10 +82,7 @@ def test_differences_are_taken_picture_by_picture():
 def test_the_command_writes_table_and_figure(tmp_path, monkeypatch, networks):
     monkeypatch.setattr(digits, "trained", lambda kind, known, seed: networks[kind])
     small = ["data.limit=3", "compute.device=cpu", "compute.batch_size=2", "report.bootstrap=50"]
-    monkeypatch.setattr(
-        "sys.argv", ["aii_fig2.py", "method=sm,random", "model=tiny", *small, f"paths.results={tmp_path}"]
-    )
-    a.study.main(a.__doc__, a.make)
+    a.main(["method=sm,random", "model=tiny", *small, f"paths.results={tmp_path}"])
     found = {file.suffix: file for file in (tmp_path / "report").iterdir()}
     assert set(found) == {".md", ".csv", ".tex", ".json", ".png", ".pdf"}
     numbers = pd.read_csv(found[".csv"]).set_index(["method", "patch"])

@@ -76,8 +76,7 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch):
     monkeypatch.setattr(la_fig2, "STEPS", 3)
     monkeypatch.setattr(la_fig2, "SHOWN", (1, 3))
     small = ["model.size=32", "data.limit=3", "compute.device=cpu", "compute.batch_size=2", "report.bootstrap=50"]
-    monkeypatch.setattr("sys.argv", ["la_fig2.py", "method=la,random", *small, f"paths.results={tmp_path}"])
-    la_fig2.study.main(la_fig2.__doc__, la_fig2.make)
+    la_fig2.main(["method=la,random", *small, f"paths.results={tmp_path}"])
     found = {file.suffix: file for file in (tmp_path / "report").iterdir()}
     assert set(found) == {".md", ".csv", ".tex", ".json", ".png", ".pdf"}
     numbers = pd.read_csv(found[".csv"])

@@ -60,7 +60,7 @@ def test_a_sweep_then_nothing_left_to_do_then_a_report(run, tmp_path):
     _, _, err = run("method=sm", *choice, "data.limit=5")
     assert "There already: 3 images. To do: 2 images" in err
     assert len(pd.read_parquet(tmp_path / "rows")) == 16
-    assert report.main([f"paths.results={tmp_path}"]) == 0
+    report.main([f"paths.results={tmp_path}"])
     assert (tmp_path / "report" / "summary.csv").exists()
 
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from bench.figures import style
 from bench.figures.style import COLOURS, INK
 
-ROW, FRAME, WIDTH = 0.185, 0.95, 4.4  # inches: a row, what is above and below all of them, a chart
+ROW, FRAME = 0.185, 0.95  # inches: a row, what is above and below all of them
+PLOT, LETTER = 2.9, 0.07  # inches: the least width of a plot, and of a letter of the names beside it
 BAR = 0.04  # between two joining bars, in widths of the axes
 GREY = "#7a838d"  # on white and on black
 
@@ -36,13 +37,20 @@ class Chart:
     points: list[Point]  # the best first
     bars: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def width(self) -> float:
+        """Inches; a plot stays readable beside the longest name."""
+        return PLOT + LETTER * max(20, *(len(point.name) for point in self.points))
+
 
 def write(stem: Path, charts: list[Chart]) -> list[Path]:
     """<stem>.png and <stem>.pdf: the charts side by side."""
     rows = max(len(chart.points) for chart in charts)
     with style.rc(stem.name):
-        figure = Figure((WIDTH * len(charts), FRAME + ROW * rows), dpi=style.DPI, layout="constrained")
-        for axes, chart in zip(figure.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
+        widths = [chart.width for chart in charts]
+        figure = Figure((sum(widths), FRAME + ROW * rows), dpi=style.DPI, layout="constrained")
+        grid = figure.subplots(1, len(charts), squeeze=False, width_ratios=widths)
+        for axes, chart in zip(grid[0], charts, strict=True):
             _draw(axes, chart, rows)
         return style.save(figure, stem)
 
@@ -50,7 +58,7 @@ def write(stem: Path, charts: list[Chart]) -> list[Path]:
 def svg(name: str, chart: Chart) -> str:
     """An <svg> to stand in a page. name: of this picture alone on its page."""
     with style.rc(name):
-        figure = Figure((WIDTH, FRAME + ROW * len(chart.points)), layout="constrained")
+        figure = Figure((chart.width, FRAME + ROW * len(chart.points)), layout="constrained")
         _draw(figure.subplots(), chart, len(chart.points))
         return style.svg(figure)
 

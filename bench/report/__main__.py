@@ -10,12 +10,12 @@ A cell of a table shows the run whose settings are those of the experiment; a ce
 """
 
 import shlex
-import sys
 from pathlib import Path
 
 import pandas as pd
 from omegaconf import DictConfig
 
+from bench.cli import command
 from bench.config import elsewhere, load
 from bench.errors import UserError
 from bench.papers import published
@@ -26,17 +26,9 @@ from bench.store import records
 from bench.store.rows import load_rows
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status."""
-    if {"--help", "-h"} & set(arguments):
-        print(__doc__)
-        return 0
-    try:
-        document, found = make(arguments)
-        paths = write(document, found)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+def main(arguments: list[str]) -> None:
+    document, found = make(arguments)
+    paths = write(document, found)
     print(paths[0].read_text(encoding="utf-8"))
     print(*paths, sep="\n")
     return 0
@@ -102,4 +94,4 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command(__doc__, main)

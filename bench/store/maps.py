@@ -27,7 +27,7 @@ class Maps:
 
     def get(self, image: str) -> np.ndarray | None:
         """None: there is no map of it."""
-        return np.load(self._file(image)) if self.has(image) else None
+        return np.load(self._file(image), allow_pickle=False) if self.has(image) else None
 
     def put(self, maps: Mapping[str, np.ndarray]) -> None:
         for image, values in maps.items():

@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bench.cli import command
 from bench.errors import UserError
 from bench.figures import tiles as mosaic
 from bench.figures.heatmaps import overlay
@@ -178,6 +179,10 @@ def half(picture: np.ndarray, side: int) -> tuple[int, int, int, int]:
     return (0, 0, width // 2, height) if side == 0 else (width // 2, 0, width - width // 2, height)
 
 
+def main(arguments: list[str]) -> None:
+    study.write(*make(arguments))
+
+
 def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     by_network = study.cells([f"data.limit={IMAGES}", *overrides], METHODS)
     title = "AII, Figure 1: two objects in one picture"
@@ -264,4 +269,4 @@ def follows(values: dict[str, dict]) -> str:
 
 
 if __name__ == "__main__":
-    study.main(__doc__, make)
+    command(__doc__, main)

@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bench.cli import command
 from bench.config import Config, load
 from bench.figures import tiles as mosaic
 from bench.figures.heatmaps import overlay
@@ -121,6 +122,10 @@ def use(kind: str, network: Network, held_out: Digits, pictures: Digits) -> dict
     return {"with": accuracy[0], "without": accuracy[1], "changed": changed}
 
 
+def main(arguments: list[str]) -> None:
+    study.write(*make(arguments))
+
+
 def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     overrides = own(overrides)
     cfg = load(study.listed(overrides, "method", ())[1]).cfg
@@ -191,4 +196,4 @@ def said(kind: str, use: dict[str, float], n: int) -> str:
 
 
 if __name__ == "__main__":
-    study.main(__doc__, make)
+    command(__doc__, main)

@@ -32,6 +32,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from bench.cli import command
 from bench.config import load
 from bench.errors import UserError
 from bench.figures import lines as plots
@@ -142,6 +143,10 @@ def measured(job: Job, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return dict(zip(QUANTITIES, values, strict=True))
 
 
+def main(arguments: list[str]) -> None:
+    study.write(*make(arguments))
+
+
 def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     chosen, rest = study.listed(overrides, "method", PATHS)
     if strange := set(chosen) - set(PATHS):
@@ -224,4 +229,4 @@ def panels(numbers: pd.DataFrame) -> tuple[list[plots.Panel], dict[str, int]]:
 
 
 if __name__ == "__main__":
-    study.main(__doc__, make)
+    command(__doc__, main)

@@ -28,21 +28,13 @@ from bench.text import duration
 Draw = Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
 
 
-def main(doc: str, make: Callable[[list[str]], tuple[Document, Draw, Path]]) -> None:
-    """The whole of such a module. make: command line -> document, what draws its picture, and the folder `results`."""
-    arguments = sys.argv[1:]
-    if {"--help", "-h"} & set(arguments):
-        print(doc.strip())
-        return
-    try:
-        document, draw, results = make(arguments)
-        folder = results / "report"
-        drawn = draw(folder / document.name)
-        figure = next(iter(document.figures), Figure(document.title))
-        document.figures = [replace(figure, files=tuple(file.name for file in drawn))]
-        paths = document.save(folder) + drawn
-    except UserError as error:
-        sys.exit(f"error: {error}")
+def write(document: Document, draw: Draw, results: Path) -> None:
+    """The document with its picture, printed too.  results: the folder of that name."""
+    folder = results / "report"
+    drawn = draw(folder / document.name)
+    figure = next(iter(document.figures), Figure(document.title))
+    document.figures = [replace(figure, files=tuple(file.name for file in drawn))]
+    paths = document.save(folder) + drawn
     print(paths[0].read_text(encoding="utf-8"))
     print(*paths, sep="\n")
 

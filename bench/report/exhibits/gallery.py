@@ -23,6 +23,7 @@ from bench.report.exhibits.exhibit import Figure, Found
 from bench.report.quantities import Quantities
 from bench.report.table import number
 from bench.report.templates import environment
+from bench.store.maps import Maps
 from bench.store.rows import Rows
 from bench.text import natural
 
@@ -89,16 +90,14 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
     yield Figure(PLACE, PLACE, html=html)
 
 
-def saved(results: Path, runs: dict[str, dict]) -> dict[tuple[str, str], dict[str, dict[str, Path]]]:
-    """{(data, model): {run_id: {image_id: the file of its map}}}, of runs whose maps were saved."""
-    found, folders = {}, {}
-    for run_id, record in runs.items():
-        folder = results / "attributions" / str(record.get("attribution_id"))
-        if folder not in folders:
-            folders[folder] = {file.stem: file for file in sorted(folder.glob("*.npy"))}
-        if folders[folder]:
+def saved(results: Path, runs: dict[str, dict], rows: pd.DataFrame) -> dict[tuple[str, str], dict[str, set[str]]]:
+    """{(data, model): {run_id: its images}}, of scored images whose maps were saved.  rows: run_id, image_id."""
+    found = {}
+    for run_id, images in rows.groupby("run_id")["image_id"]:
+        record = runs.get(run_id, {})
+        if record.get("attribution_id") and (mapped := Maps(results, record["attribution_id"]).among(images)):
             cell = record["cell"]
-            found.setdefault((cell["data"], cell["model"]), {})[run_id] = folders[folder]
+            found.setdefault((cell["data"], cell["model"]), {})[run_id] = mapped
     return found
 
 
@@ -195,8 +194,8 @@ def _settings(cfg: DictConfig, data: str, record: dict) -> dict:
 
 def _exhibits(found: Found, runs: dict[str, dict], kinds: Mapping[str, Quantities]) -> tuple[list[Exhibit], int]:
     """As many images as there is room for, and of how many there are maps."""
-    scored = found.rows[found.rows["status"] == "ok"].groupby("run_id").size()
-    maps_of = saved(found.results, {i: record for i, record in runs.items() if i in scored})
+    ok = found.rows[found.rows["status"] == "ok"]
+    scored, maps_of = ok.groupby("run_id").size(), saved(found.results, runs, ok)
     halls, images = {}, {}
     for key, maps in maps_of.items():
         by_method = pd.Series({i: runs[i]["cell"]["method"] for i in maps})
@@ -216,7 +215,7 @@ def _exhibits(found: Found, runs: dict[str, dict], kinds: Mapping[str, Quantitie
         facts = next((row for metrics in rows for row in metrics.values()), {})
         maps = []
         for (method, run_id), of_map in zip(hung.items(), scores(rows, kinds), strict=True):
-            attribution = np.load(maps_of[key][run_id][image], allow_pickle=False)
+            attribution = Maps(found.results, runs[run_id]["attribution_id"]).get(image)
             maps.append(Map(method, painted(attribution, photograph), of_map))
         exhibit = Exhibit(
             *key,
