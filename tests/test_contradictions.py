@@ -86,14 +86,15 @@ def test_a_map_upside_down_swaps_insertion_and_deletion(sight):
     assert c.swap_error(sight, torch.zeros_like(sight.x)) < 1e-10, "ties are parted the same way in both"
 
 
-def test_la_leaks_only_from_mates_of_other_classes(sight, cnn, x):
-    own = sight.map("la", *c.SMALL_LA)
+def test_agi_leaks_only_from_mates_of_other_classes(sight, cnn, x):
+    settings = [f"method.{name}={value}" for name, value in c.SMALL_AGI.items()]
+    own = c.agi(sight, **c.SMALL_AGI)
+    assert torch.equal(own, sight.map("agi", *settings))
     assert sight.target.unique().numel() > 1
-    assert not torch.allclose(c.leaky_la(sight), own)
+    assert not torch.allclose(c.leaky_agi(sight), own)
     one_class = c.Sight(cnn, x, torch.full_like(sight.target, 2), IDS, seed=0)
-    clean, leaky = one_class.map("la", *c.SMALL_LA), c.leaky_la(one_class)
+    clean, leaky = c.agi(one_class, **c.SMALL_AGI), c.leaky_agi(one_class)
     torch.testing.assert_close(leaky, len(x) * clean, rtol=1e-8, atol=1e-12)
-    assert torch.equal(sight.map("la", *c.SMALL_LA), own), "the leak is gone when it has been measured"
 
 
 class Thousand(nn.Module):
@@ -148,9 +149,9 @@ def test_agi_that_walks_on_takes_the_first_step_of_agi(sight, monkeypatch):
     one = ("method.steps=1", "method.n_classes=3")
     agi = sight.map("agi", *one)
     monkeypatch.setattr(c, "load", lambda overrides: load([*overrides, *one]))
-    torch.testing.assert_close(c.agi_walk(sight), agi, rtol=0, atol=0)
+    torch.testing.assert_close(c.agi(sight, base="walk"), agi, rtol=0, atol=0)
     monkeypatch.setattr(c, "load", lambda overrides: load([*overrides, "method.steps=3", "method.n_classes=3"]))
-    assert not torch.equal(c.agi_walk(sight), sight.map("agi", "method.steps=3", "method.n_classes=3"))
+    assert not torch.equal(c.agi(sight, base="walk"), sight.map("agi", "method.steps=3", "method.n_classes=3"))
 
 
 def test_only_one_direction_of_kl_exceeds_ln_c(x):
