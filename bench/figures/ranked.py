@@ -65,12 +65,14 @@ def svg(name: str, chart: Chart) -> str:
 
 def _draw(axes: Axes, chart: Chart, rows: int) -> None:
     best, printed = COLOURS[0], COLOURS[1]
-    for y, point in enumerate(chart.points):
-        colour = best if point.standing else GREY
-        axes.plot([point.low, point.high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
-        face = colour if point.standing != "level" else "none"
-        axes.plot(point.x, y, "o", color=colour, markerfacecolor=face, markersize=5, markeredgewidth=1.3)
-        axes.plot(point.printed, y, "x", color=printed, markersize=5, markeredgewidth=1.5)
+    y, x, low, high, said = np.array([(y, p.x, p.low, p.high, p.printed) for y, p in enumerate(chart.points)]).T
+    colours = [best if point.standing else GREY for point in chart.points]
+    faces = [
+        "none" if point.standing == "level" else colour for point, colour in zip(chart.points, colours, strict=True)
+    ]
+    axes.hlines(y, low, high, colors=colours, linewidth=1.6)
+    axes.scatter(x, y, s=25, c=faces, edgecolors=colours, linewidths=1.3, zorder=2)
+    axes.scatter(said, y, s=25, marker="x", color=printed, linewidths=1.5, zorder=3)
     for place, (first, last) in enumerate(chart.bars):
         x, ends = 1 + BAR * (place + 0.7), [first - 0.18, last + 0.18]
         axes.plot([x, x], ends, color=INK, linewidth=2.4, transform=axes.get_yaxis_transform(), clip_on=False)
