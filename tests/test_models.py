@@ -195,6 +195,23 @@ def test_your_own_module_can_be_a_model(tmp_path):
     assert open_network(cfg)(torch.rand(2, 3, 16, 16)).shape == (2, 6)
 
 
+class Lazy(Cnn):
+    """A head that finds out its size when it is first called."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.LazyLinear(6)
+
+
+def test_a_module_of_lazy_layers_is_refused_unless_its_weights_give_them_their_sizes(tmp_path):
+    net = {"_target_": f"{__name__}.Lazy", "_partial_": True}
+    save_file(Cnn().state_dict(), tmp_path / "mine.safetensors")
+    cfg = OmegaConf.merge(load(["model=tiny"]).cfg.model, {"net": net, "weights": str(tmp_path / "mine.safetensors")})
+    assert open_network(cfg)(torch.rand(2, 3, 16, 16)).shape == (2, 6)
+    with pytest.raises(UserError, match="Lazy does not know the shape of head.weight yet"):
+        open_network(OmegaConf.merge(cfg, {"weights": "random"}))
+
+
 def test_passes_are_counted_in_images(cnn, x):
     x = x.requires_grad_()
     logits = cnn(x)
