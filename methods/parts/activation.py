@@ -44,5 +44,4 @@ def channels(network: nn.Module | None, layer: str | None) -> int:
     """Of the layer's picture; without a network the most that can be expected."""
     if network is None:
         return MOST_CHANNELS
-    picture = network.picture(layer)
-    return picture.shape[0 if picture.layout == "channels first" else -1]
+    return network.picture(layer).channels
