@@ -28,8 +28,10 @@ class Bar:
         self.bar = self._on_terminal() if self.out.isatty() else None
 
     def _on_terminal(self) -> tqdm:
-        columns = shutil.get_terminal_size().columns  # 80 where the terminal says 0, as a container's does
-        return tqdm(total=self.total, file=self.out, bar_format=FORMAT, mininterval=0.2, ncols=columns)
+        columns, rows = shutil.get_terminal_size()  # 80, 24 where the terminal says 0, as a container's does
+        return tqdm(
+            total=self.total, file=self.out, bar_format=FORMAT, mininterval=0.2, ncols=columns, nrows=max(rows, 2)
+        )
 
     def __enter__(self) -> "Bar":
         self.handle = self.network.register_forward_hook(self._passed)
