@@ -39,7 +39,7 @@ def test_a_terminal_that_says_it_has_no_width_shows_the_bar_all_the_same(tmp_pat
     with open(other, "w", buffering=1) as terminal, monkeypatch.context() as patched:
         patched.setattr("sys.stderr", terminal)
         with Bar(network, 3, 2, 10):
-            terminal.write(".")  # so that there is something to read
+            terminal.write("read\n")  # so that there is something to read
             shown = os.read(mine, 10_000).decode()
     os.close(mine)
     assert "\r  0% |" in shown
