@@ -14,7 +14,7 @@ from torch import nn
 from bench.config import CONF, load
 from bench.errors import UserError
 from bench.networks.network import open_network
-from bench.networks.weights import read_weights
+from bench.networks.weights import fill, read_weights
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 GENERIC = {"timm": ["model.name=resnet10t"], "torchvision": ["model.name=squeezenet1_1"]}
@@ -154,6 +154,39 @@ def test_a_file_of_another_architecture_is_refused(tmp_path):
     save_file(Cnn().state_dict(), file)
     with pytest.raises(UserError, match="another architecture"):
         make("model=torchvision", "model.name=squeezenet1_1", f"model.weights={file}")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model.", "net.", "backbone.encoder."]
+)
+def test_what_a_wrapper_put_before_all_names_is_taken_off(tmp_path, prefix):
+    net, file = Cnn(), tmp_path / "wrapped.safetensors"
+    save_file({prefix + name: value for name, value in net.state_dict().items()}, file)
+    filled = Cnn()
+    fill(filled, read_weights(file), file, "Cnn")
+    assert torch.equal(filled.head.weight, net.head.weight)
+
+
+def test_of_compiled_parts_too():
+    net = Cnn()
+    state = {name.replace("features.", "features._orig_mod."): value for name, value in net.state_dict().items()}
+    fill(filled := Cnn(), state, "file", "Cnn")
+    assert torch.equal(filled.features[0].weight, net.features[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda state: state | {"loss.weight": torch.ones(10)}, "under the prefix model. it has all that is wanted"),
+        (lambda state: {k: v for k, v in state.items() if "head" not in k}, "its names begin with model."),
+        (lambda state: state | {"model.head.bias": torch.ones(7)}, r"head.bias is \[7\], not \[6\]"),
+        (lambda state: state | {"head.bias": torch.ones(6)}, "under the prefix model. it has all that is wanted"),
+    ],
+)
+def test_where_the_rest_does_not_fit_either_the_prefix_is_named(change, told):
+    state = {f"model.{name}": value for name, value in Cnn().state_dict().items()}
+    with pytest.raises(UserError, match=told):
+        fill(Cnn(), change(state), "file", "Cnn")
 
 
 def test_a_pickle_with_code_is_not_run(tmp_path):
