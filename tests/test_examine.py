@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bench.errors import UserError
 from bench.networks.examine import examine
+from bench.running.compute import find_batch_size
 
 
 class Two(NamedTuple):
@@ -151,3 +152,12 @@ def test_a_head_of_zeros_is_no_error_and_nothing_is_changed():
     assert (net.forward_passes, net.backward_passes) == passes
     net.net.head.weight.data.zero_()
     assert examine(net) == (6, [])
+
+
+def test_a_network_that_rounds_by_place_at_any_batch_size_is_warned_of(capsys):
+    """Too little for a wrong score, enough for other last digits: nobody is refused for it."""
+    net = network(Wrapped(lambda net, x, z: z * (1 + 1e-6 * torch.arange(len(z))[:, None])))
+    assert find_batch_size(2, net, torch.device("cpu")) == 2
+    assert "Wrapped rounds differently at different places of a batch" in capsys.readouterr().err
+    assert find_batch_size(2, network(Cnn()), torch.device("cpu")) >= 2
+    assert capsys.readouterr().err == ""
