@@ -36,7 +36,8 @@ def carry_out(job: Job) -> dict[str, str]:
     work, remarks = missing(job), Remarks(job.method_name)
     names = job.config.names
     wanted = ", ".join(job.metrics) or "maps alone"
-    print(f"{names['method']} on {names['model']}, {names['data']}: {wanted}", file=sys.stderr)
+    layer = f" (layer {job.layer})" if job.layer else ""
+    print(f"{names['method']}{layer} on {names['model']}, {names['data']}: {wanted}", file=sys.stderr)
     there = len(job.ids) - len(work)
     if not work:
         print(f"Nothing to compute. There already: {plural(there, 'image')}.", file=sys.stderr)

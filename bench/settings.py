@@ -48,7 +48,7 @@ class Model(TypedDict):
     weights: str | None
     size: Pixels | None
     resize: Pixels | None
-    interpolation: Literal["nearest", "nearest-exact", "bilinear", "bicubic", "box", "hamming", "lanczos"] | None
+    interpolation: Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] | None
     mean: Annotated[list[Annotated[float, Between(-10, 10)]], Length(3, exactly=True)] | None
     std: Annotated[list[Annotated[float, Between(0, 10, above=True)]], Length(3, exactly=True)] | None
     crop: Literal["center", "squash", "border"] | None

@@ -4,7 +4,8 @@
 
 for its input h and output y at the image, h0 and y0 at the baseline x0, so that sum(A) = z_t(x) - z_t(x0). The rules
 (methods/rescale.py) act on function calls while the network runs. It stays as it is: blocks may share a ReLU, call it
-in place or as a function; compiled networks run uncompiled meanwhile; scripted (torch.jit) parts keep their gradient.
+in place or as a function; compiled networks run uncompiled meanwhile; scripted (torch.jit) parts and whatever is a
+torch.autograd.Function keep their gradient.
 
 `rules: all`. The paper's rule is for functions of one number; the others are ours, chosen to keep the sum:
 - max-pool: captum's rule; a pixel that several windows chose gets the sum of its credits (captum keeps one of them);

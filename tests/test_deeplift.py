@@ -450,6 +450,46 @@ def test_what_has_no_rule_keeps_its_gradient_and_the_gap_shows_it():
     assert gap.abs().min() > 1e-3
 
 
+class Swish(torch.autograd.Function):
+    """x sigmoid(x), with a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        s = torch.sigmoid(x)
+        return gradient * (s * (1 + x * (1 - s)))
+
+
+class OwnPool(torch.autograd.Function):
+    """Modules inside of a function: what no rule may touch, having no gradient there."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.shape = x.shape
+        return nn.Sigmoid()(nn.MaxPool2d(2)(x.view(-1, 1, 2, 6))).flatten(1)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.repeat_interleave(4, dim=1).view(ctx.shape)
+
+
+@pytest.mark.parametrize("rules", ["all", "released"])
+@pytest.mark.parametrize("function", [Swish, OwnPool])
+def test_a_function_with_a_gradient_of_its_own_keeps_it_and_the_gap_shows_it(function, rules):
+    net = Body(lambda h: function.apply(h), hidden=12)
+    if function is OwnPool:
+        net.after = nn.Linear(3, CLASSES)
+    model, x, target = build(lambda: net), images(4), torch.tensor([1, 3])
+    made, gap = explain(model, x, target, rules=rules)
+    torch.testing.assert_close(made, x * input_gradient(model, x, lambda z: at(z, target)), rtol=1e-12, atol=1e-14)
+    assert gap.abs().min() > 1e-4
+
+
 # -------------------------------------------------------------------------------------- nothing is left behind
 
 

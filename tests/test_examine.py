@@ -4,13 +4,15 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from conftest import Cnn, network
+from conftest import Cnn, Vit, network
 from jobs import small_job
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from bench.errors import UserError
 from bench.networks.examine import examine
+from bench.running.compute import find_batch_size
 
 
 class Two(NamedTuple):
@@ -38,6 +40,18 @@ class Grey(nn.Module):
         return self.body(x).mean((2, 3))
 
 
+class Broken(torch.autograd.Function):
+    """A function whose author left the gradient out."""
+
+    @staticmethod
+    def forward(ctx, z):
+        return z.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise NotImplementedError("no formula")
+
+
 def refused(net, **settings):
     with pytest.raises(UserError) as error:
         examine(network(net), **settings)
@@ -59,10 +73,54 @@ def refused(net, **settings):
         (lambda net, x, z: F.dropout(z, 0.5), "another answer when the same image is shown again"),
         (lambda net, x, z: z - z.mean(dim=0), "another answer alone than among others"),
         (lambda net, x, z: x.view(7), "fails on images of 16 × 16: shape '[7]' is invalid"),
+        (lambda net, x, z: checkpoint(torch.relu, z, use_reentrant=False), "switch it off"),
+        (lambda net, x, z: checkpoint(torch.relu, z, use_reentrant=True), "switch it off"),
+        (lambda net, x, z: Broken.apply(z), "cannot be differentiated: no formula (NotImplementedError)"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # the old kind of checkpoint, under no_grad
 def test_what_would_make_every_number_wrong_is_refused(answer, complaint):
     assert complaint in refused(Wrapped(answer))
+
+
+def quantised(net):
+    net.head = torch.ao.nn.quantized.dynamic.Linear(*reversed(net.head.weight.shape))
+
+
+def eight_bit(net):
+    net.head.weight = nn.Parameter(net.head.weight.data.to(torch.int8), requires_grad=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda net: net.half(), "(conv1.weight: float16)"),
+        (lambda net: net.head.bfloat16(), "(head.weight: bfloat16)"),
+        (lambda net: net.double(), "(conv1.weight: float64)"),
+        (lambda net: net.register_buffer("scale", torch.ones(1, dtype=torch.float16)), "(scale: float16)"),
+        (lambda net: net.register_parameter("phase", nn.Parameter(torch.ones(1) * 1j)), "(phase: complex64)"),
+        (quantised, "(head: Linear)"),
+        (eight_bit, "(head.weight: int8)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # torch's own, of what it will rename
+def test_weights_that_are_not_float32_are_refused(change, complaint):
+    net = Cnn()
+    change(net)
+    assert complaint in refused(net) and "Load them into the float32 network" in refused(net)
+
+
+def test_counters_and_positions_may_be_whole_numbers():
+    net = Cnn()
+    net.register_buffer("position", torch.arange(4))
+    net.register_buffer("mask", torch.ones(4, dtype=torch.bool))
+    assert examine(network(net)) == (6, [])
+
+
+def test_a_checkpoint_is_refused_whatever_module_holds_it():
+    vit = Vit()
+    vit.set_grad_checkpointing()
+    assert "Vit computes parts of itself again in the backward pass" in refused(vit)
 
 
 def test_other_channels_than_three_are_named():
@@ -94,3 +152,12 @@ def test_a_head_of_zeros_is_no_error_and_nothing_is_changed():
     assert (net.forward_passes, net.backward_passes) == passes
     net.net.head.weight.data.zero_()
     assert examine(net) == (6, [])
+
+
+def test_a_network_that_rounds_by_place_at_any_batch_size_is_warned_of(capsys):
+    """Too little for a wrong score, enough for other last digits: nobody is refused for it."""
+    net = network(Wrapped(lambda net, x, z: z * (1 + 1e-6 * torch.arange(len(z))[:, None])))
+    assert find_batch_size(2, net, torch.device("cpu")) == 2
+    assert "Wrapped rounds differently at different places of a batch" in capsys.readouterr().err
+    assert find_batch_size(2, network(Cnn()), torch.device("cpu")) >= 2
+    assert capsys.readouterr().err == ""

@@ -14,7 +14,7 @@ from torch import nn
 from bench.config import CONF, load
 from bench.errors import UserError
 from bench.networks.network import open_network
-from bench.networks.weights import read_weights
+from bench.networks.weights import fill, read_weights
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 GENERIC = {"timm": ["model.name=resnet10t"], "torchvision": ["model.name=squeezenet1_1"]}
@@ -156,6 +156,39 @@ def test_a_file_of_another_architecture_is_refused(tmp_path):
         make("model=torchvision", "model.name=squeezenet1_1", f"model.weights={file}")
 
 
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model.", "net.", "backbone.encoder."]
+)
+def test_what_a_wrapper_put_before_all_names_is_taken_off(tmp_path, prefix):
+    net, file = Cnn(), tmp_path / "wrapped.safetensors"
+    save_file({prefix + name: value for name, value in net.state_dict().items()}, file)
+    filled = Cnn()
+    fill(filled, read_weights(file), file, "Cnn")
+    assert torch.equal(filled.head.weight, net.head.weight)
+
+
+def test_of_compiled_parts_too():
+    net = Cnn()
+    state = {name.replace("features.", "features._orig_mod."): value for name, value in net.state_dict().items()}
+    fill(filled := Cnn(), state, "file", "Cnn")
+    assert torch.equal(filled.features[0].weight, net.features[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda state: state | {"loss.weight": torch.ones(10)}, "under the prefix model. it has all that is wanted"),
+        (lambda state: {k: v for k, v in state.items() if "head" not in k}, "its names begin with model."),
+        (lambda state: state | {"model.head.bias": torch.ones(7)}, r"head.bias is \[7\], not \[6\]"),
+        (lambda state: state | {"head.bias": torch.ones(6)}, "under the prefix model. it has all that is wanted"),
+    ],
+)
+def test_where_the_rest_does_not_fit_either_the_prefix_is_named(change, told):
+    state = {f"model.{name}": value for name, value in Cnn().state_dict().items()}
+    with pytest.raises(UserError, match=told):
+        fill(Cnn(), change(state), "file", "Cnn")
+
+
 def test_a_pickle_with_code_is_not_run(tmp_path):
     class Bomb:
         def __reduce__(self):
@@ -193,6 +226,23 @@ def test_your_own_module_can_be_a_model(tmp_path):
         {"net": {"_target_": "conftest.Cnn", "_partial_": True}, "weights": str(tmp_path / "mine.safetensors")},
     )
     assert open_network(cfg)(torch.rand(2, 3, 16, 16)).shape == (2, 6)
+
+
+class Lazy(Cnn):
+    """A head that finds out its size when it is first called."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.LazyLinear(6)
+
+
+def test_a_module_of_lazy_layers_is_refused_unless_its_weights_give_them_their_sizes(tmp_path):
+    net = {"_target_": f"{__name__}.Lazy", "_partial_": True}
+    save_file(Cnn().state_dict(), tmp_path / "mine.safetensors")
+    cfg = OmegaConf.merge(load(["model=tiny"]).cfg.model, {"net": net, "weights": str(tmp_path / "mine.safetensors")})
+    assert open_network(cfg)(torch.rand(2, 3, 16, 16)).shape == (2, 6)
+    with pytest.raises(UserError, match="Lazy does not know the shape of head.weight yet"):
+        open_network(OmegaConf.merge(cfg, {"weights": "random"}))
 
 
 def test_passes_are_counted_in_images(cnn, x):

@@ -1,6 +1,7 @@
 """What is seen while a run goes on, and what it says when it ends."""
 
 import io
+import os
 
 import pytest
 import torch
@@ -29,6 +30,19 @@ def test_the_bar_moves_with_every_pass_and_ends_full(tmp_path, monkeypatch):
     carry_out(job)
     assert sum(moves) == 2 * 2 * (50 + 2 * 7 + 2)  # two batches of two: 50 steps, 7 frames a game, both ends
     assert max(moves) <= 2 * 3 and len([m for m in moves if m]) > 100
+
+
+def test_a_terminal_that_says_it_has_no_width_shows_the_bar_all_the_same(tmp_path, monkeypatch):
+    """A pseudo terminal of a container or a script: 0 columns."""
+    mine, other = os.openpty()
+    network = small_job(tmp_path, "method=sm", *FAST).network
+    with open(other, "w", buffering=1) as terminal, monkeypatch.context() as patched:
+        patched.setattr("sys.stderr", terminal)
+        with Bar(network, 3, 2, 10):
+            terminal.write("read\n")  # so that there is something to read
+            shown = os.read(mine, 10_000).decode()
+    os.close(mine)
+    assert "\r  0% |" in shown
 
 
 def test_passes_that_a_method_saves_are_made_up_for_and_none_counts_twice(cnn):

@@ -3,10 +3,13 @@
 import made
 import pytest
 from jobs import SMALL, complete, small_job
+from PIL import Image
 
+from bench.config import load
 from bench.images.imagenet import imagenet
 from bench.images.preprocessing import Preprocessing
 from bench.report import __main__ as report
+from bench.store import records
 
 
 def fill(folder, images, shade):
@@ -47,3 +50,17 @@ def test_two_copies_are_one_collection_and_two_sets_of_the_same_names_are_two(tm
         imagenet(str(tmp_path / name), None, Preprocessing(32, 32)).collection for name in ("one", "copy", "noisy")
     )
     assert one == copy != noisy
+
+
+def test_validation_is_what_no_split_says_and_another_split_is_another_run(tmp_path):
+    pytest.importorskip("datasets")
+    picture = made.encoded(Image.linear_gradient("L").convert("RGB"))
+    for split in ("train", "validation"):
+        made.parquet(tmp_path / "p" / f"{split}.parquet", [picture], label=[1])
+    data = ["data=hf", f"data.root={tmp_path / 'p'}", "method=sm"]
+    null, validation, train = (
+        small_job(tmp_path / "out", *data, f"data.split={split}") for split in ("null", "validation", "train")
+    )
+    assert null.run_id("unified") == validation.run_id("unified") != train.run_id("unified")
+    asked = load([*SMALL, *data, "data.split=validation", "metric=[unified]"])
+    assert null.identity("unified").answers(records.asked(asked.names | {"metric": "unified"}, asked.cfg))

@@ -16,6 +16,8 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 class Preprocessing:
     """To `resize` pixels, centre crop to `size`, pixels in [0, 1]. Normalisation belongs to the network.
 
+    A `resize` below `size` leaves a black frame (but with crop: border), as three of timm's weights want it.
+
     crop: how a picture that is not square gets to `resize`. center: its shorter side; squash: both sides, out of
     proportion; border: its longer side, and `fill` is added. As in timm, of whose weights one in fourteen is of the latter.
     """
@@ -30,11 +32,6 @@ class Preprocessing:
         for key, known in (("crop", CROPS), ("interpolation", INTERPOLATIONS)):
             if getattr(self, key) not in known:
                 raise UserError(f"model.{key}={getattr(self, key)}: expected {', '.join(known)}.")
-        if self.resize < self.size and self.crop != "border":
-            raise UserError(
-                f"model.resize={self.resize} is less than model.size={self.size}: the crop would have "
-                "a black frame. Set model.resize too."
-            )
 
     def __call__(self, image: Image.Image, crop: bool = True) -> torch.Tensor:
         """float32 [3, size, size]. With crop=False the picture is taken as prepared: resampled only if its size differs."""

@@ -4,6 +4,7 @@ What would make every number wrong without a word is refused in one sentence; wh
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from bench.networks.layers import probes
 from bench.networks.network import Network
 
 TOLERANCE = 1e-3  # of the largest logit: more than rounding
+CHECKPOINTS = "hooks on saved tensors"
 
 
 def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str]]:
@@ -20,8 +22,9 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
 
     allow_chance: a network whose answer depends on chance or on batch mates is only warned of.
     """
+    _as_measured(network)
     x, warnings = probes(network.preprocessing.size, network.get_buffer("mean")), []
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with _streams_kept(), torch.no_grad():
         logits = _logits(network, x)
         again, alone = _logits(network, x), _logits(network, x[:1])
     if logits.shape[1] < 2:
@@ -50,11 +53,49 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
     return logits.shape[1], warnings
 
 
+def _as_measured(network: Network) -> None:
+    """UserError: weights of another precision than the images', or packed so that they have no plain values."""
+    wanted = network.get_buffer("mean").dtype
+    packed = {
+        name: type(module).__name__
+        for name, module in network.net.named_modules()
+        if "quantized" in type(module).__module__
+    }
+    state = [*network.net.named_parameters(), *network.net.named_buffers()]
+    odd = packed | {name: kind for name, value in state if (kind := _odd(value, wanted))}
+    if odd:
+        name, kind = next(iter(odd.items()))
+        raise UserError(
+            f"{network.name} is not in plain {_short(wanted)} ({name}: {kind}); half-precision and quantised "
+            "weights are not measured. Load them into the float32 network (net.float())."
+        )
+
+
+def _odd(value: Tensor, wanted: torch.dtype) -> str | None:
+    """What the value is instead of numbers of this precision. Whole numbers may be a buffer (counters, positions)."""
+    learnt = isinstance(value, nn.Parameter) or value.is_floating_point() or value.is_complex() or value.is_quantized
+    if learnt and value.dtype != wanted:
+        return _short(value.dtype)
+    return None if type(value) in (Tensor, nn.Parameter) else type(value).__name__
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _streams_kept() -> AbstractContextManager:
+    """The global random streams stay as they are, of every device that has been used."""
+    used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    return torch.random.fork_rng(devices=used)
+
+
 def _logits(network: Network, x: Tensor) -> Tensor:
     """What the network says of these images, [B, C]. UserError: it says something else."""
     try:
         output = network.net((x - network.mean) / network.std)
     except Exception as error:  # whatever somebody's forward raises
+        if CHECKPOINTS in str(error):
+            raise UserError(_checkpoints(network)) from error
         first = next((module for module in network.net.modules() if isinstance(module, nn.Conv2d)), None)
         if first is not None and first.in_channels != 3:
             raise UserError(
@@ -101,12 +142,25 @@ def _described(output: object, images: int) -> str:
 def _differentiable(network: Network, x: Tensor) -> None:
     """UserError: logits vary with the image, and no gradient says so."""
     x = x.clone().requires_grad_()
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with _streams_kept(), torch.enable_grad(), torch.autograd.graph.disable_saved_tensors_hooks(CHECKPOINTS):
         logits = _logits(network, x)
-        gradient = torch.autograd.grad(logits[0, 0], x, allow_unused=True)[0] if logits.requires_grad else None
+        try:
+            gradient = torch.autograd.grad(logits[0, 0], x, allow_unused=True)[0] if logits.requires_grad else None
+        except Exception as error:  # whatever somebody's backward raises
+            if "checkpoint" in str(error):
+                raise UserError(_checkpoints(network)) from error
+            why = " ".join(str(error).split())[:200]
+            raise UserError(f"{network.name} cannot be differentiated: {why} ({type(error).__name__}).") from error
     varies = bool(logits[0, 0] != logits[1, 0])
     if varies and (gradient is None or not gradient.any()):
         raise UserError(
             f"No gradient of {network.name} reaches its input, and most methods follow it: its forward detaches, rounds, or "
             "runs under no_grad."
         )
+
+
+def _checkpoints(network: Network) -> str:
+    return (
+        f"{network.name} computes parts of itself again in the backward pass (torch.utils.checkpoint), where methods cannot "
+        "follow. That saves memory in training and changes no number: switch it off (set_grad_checkpointing(False))."
+    )

@@ -27,6 +27,10 @@ class Layer:
     layout: str  # channels first | channels last | tokens
     side: int  # n
 
+    @property
+    def channels(self) -> int:
+        return self.shape[0 if self.layout == "channels first" else -1]
+
     def lay_out(self, activation: Tensor) -> Tensor:
         """[B, K, n, n], from the layer's output or from a gradient of its shape."""
         if self.layout == "tokens":
@@ -92,8 +96,10 @@ def last_picture(outputs: dict[str, Output], name: str) -> Layer:
     """The last layer, in order of execution, whose picture the logits depend on; of tokens, the last that are normalised.
 
     So a convolutional network's last stage, and of a transformer the norm before the last attention, or before the pool.
+    A picture of one channel is a gate. Where the logits depend on none (a head of zeros, before training), any will do.
     """
-    fit = [o for o in outputs.values() if o.picture and o.reached and o.varies]
+    pictures = [o for o in outputs.values() if o.picture and o.varies and o.picture.channels > 1]
+    fit = [o for o in pictures if o.reached] or pictures
     tokens = [o for o in fit if o.picture.layout == "tokens"]
     normed = [o for o in tokens if o.norm] or tokens
     fit = [o for o in fit if o.picture.layout != "tokens" or o in normed]

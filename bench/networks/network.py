@@ -145,7 +145,13 @@ def open_network(cfg: DictConfig) -> Network:
     if recipe is None and (lacking := [key for key in ("size", "resize", "interpolation") if said[key] is None]):
         raise UserError(f"model.{lacking[0]} must be given for a module of yours: model.{lacking[0]}=….")
     size = _pixels(said, "size") or recipe.size
+    resize = _pixels(said, "resize") or recipe.resize(size)
     crop = said["crop"] or (recipe.crop if recipe else "center")
+    as_trained = recipe is not None and said["resize"] is None and size == recipe.size
+    if resize < size and crop != "border" and not as_trained:
+        raise UserError(
+            f"model.resize={resize} is less than model.size={size}: the crop would have a black frame. Set model.resize too."
+        )
     mean, std = mean or (recipe.mean if recipe else IMAGENET_MEAN), std or (recipe.std if recipe else IMAGENET_STD)  # type: ignore[assignment]
     return Network(
         built.net,
@@ -153,7 +159,7 @@ def open_network(cfg: DictConfig) -> Network:
         std=std,  # type: ignore[arg-type]
         preprocessing=Preprocessing(
             size=size,
-            resize=_pixels(said, "resize") or recipe.resize(size),
+            resize=resize,
             interpolation=said["interpolation"] or recipe.interpolation,
             crop=crop,
             fill=tuple(round(255 * value) for value in mean) if crop == "border" else (0, 0, 0),  # type: ignore[arg-type]

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
+from bench.errors import UserError
 from bench.networks.network import Built
 from bench.networks.weights import load, seeded
 
@@ -11,4 +13,8 @@ from bench.networks.weights import load, seeded
 def network(*, net: Callable[[], nn.Module], weights: str) -> Built:
     """`net` builds the module (`_target_` with `_partial_: true`), `weights` is a file with its state dict, or random."""
     module = seeded(net)
-    return Built(module, name=type(module).__name__, weights_file=load(module, weights, type(module).__name__))
+    name = type(module).__name__
+    file = load(module, weights, name)
+    if shapeless := [where for where, value in module.state_dict().items() if is_lazy(value)]:
+        raise UserError(f"{name} does not know the shape of {shapeless[0]} yet: give its lazy layers their sizes.")
+    return Built(module, name=name, weights_file=file)

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from bench.text import plural
 
 DOWNLOAD_ERRORS = (OSError, RuntimeError, ValueError)  # no route, no such file, a checksum that does not hold
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # what training scripts put a state dict into
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # what DataParallel, torch.compile and trainers put before names
 
 State = Mapping[str, Tensor]
 
@@ -65,8 +65,9 @@ def read_weights(file: Path) -> State:
 
 def fill(net: nn.Module, state: State, file: Path | str, name: str) -> None:
     """Put a state dict into a network, without the prefix that a wrapper left on all names; say what does not fit."""
+    state = stripped(state, net.state_dict())
     try:
-        net.load_state_dict(stripped(state, net.state_dict()))
+        net.load_state_dict(state)
     except (RuntimeError, ValueError, KeyError, AttributeError) as error:
         told = _difference(state, net.state_dict()) or first_line(error, 3)
         raise UserError(
@@ -79,17 +80,25 @@ def stripped(state: State, wanted: State) -> State:
     if state.keys() == wanted.keys():
         return state
     bare = {name.replace("_orig_mod.", ""): value for name, value in state.items()}  # also of parts that were compiled
-    while bare.keys() != wanted.keys() and (prefix := _prefix(bare)):
-        bare = {name.removeprefix(prefix): value for name, value in bare.items()}
-    return bare if bare.keys() == wanted.keys() else state
+    prefix = _prefix(bare, wanted)
+    bare = {name[len(prefix) :]: value for name, value in bare.items() if name.startswith(prefix)}
+    return bare if len(bare) == len(state) and bare.keys() == wanted.keys() else state
 
 
 def first_line(error: Exception, lines: int = 1) -> str:
     return " ".join(line.strip() for line in str(error).splitlines()[:lines])[:300] or type(error).__name__
 
 
-def _prefix(state: State) -> str | None:
-    return next((prefix for prefix in PREFIXES if state and all(name.startswith(prefix) for name in state)), None)
+def _prefix(state: State, wanted: State) -> str:
+    """What stands before most of the names that are wanted, such as `module.`, `model.` or `backbone.net.`; else nothing."""
+    ends = Counter(name.removesuffix(end) for name in state for end in _ends(name) if end in wanted)
+    return ends.most_common(1)[0][0] if ends else ""
+
+
+def _ends(name: str) -> list[str]:
+    """'b.c' and 'c' of a.b.c, and the name itself."""
+    parts = name.split(".")
+    return [".".join(parts[k:]) for k in range(len(parts))]
 
 
 def _no_weights(file: Path) -> str | None:
@@ -116,12 +125,14 @@ def _difference(state: State, wanted: State) -> str:
     parts = [f"it lacks {_first(lacks)}"] if lacks else []
     parts += [f"it also has {_first(more)}"] if more else []
     parts += [f"{name} is {there}, not {here}" for name, (there, here) in list(shapes.items())[:3]]
-    for prefix in PREFIXES if lacks else ():
+    if lacks and (prefix := _prefix(state, wanted)):
         inner = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
-        if inner and not wanted.keys() - inner:
-            parts.append(f"under the prefix {prefix} it has all that is wanted: save only that part")
-        elif inner and inner & wanted.keys():
-            parts.append(f"its names begin with {prefix}")
+        whole = not wanted.keys() - inner
+        parts.append(
+            f"under the prefix {prefix} it has all that is wanted: save only that part"
+            if whole
+            else f"its names begin with {prefix}"
+        )
     return "; ".join(parts)
 
 

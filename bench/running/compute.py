@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -101,6 +102,11 @@ def find_batch_size(wanted: str | int, network: Network, device: torch.device) -
     for larger in range(width, width + SEARCHED):
         if _places_alike(network, larger, device):
             return larger
+    print(
+        f"warning: {network.name} rounds differently at different places of a batch, at every batch size from {width} to "
+        f"{width + SEARCHED - 1}: last digits depend on mates. Take compute.batch_size=1 or compute.precision=fp64.",
+        file=sys.stderr,
+    )
     return width
 
 

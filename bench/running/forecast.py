@@ -68,9 +68,10 @@ def count(
 ) -> tuple[int, int, int]:
     """Forward and backward passes of a method, at most, and passes that score its map, for one image.
 
-    network: for a method that states its passes (`passes(network, **hyperparameters)`), if there is one already.
+    network: if there is one already, for a method that names a layer of it, which must be there and fit, and for one that
+    states its passes (`passes(network, **hyperparameters)`).
     """
-    stub = Stub(images, classes)
+    stub = Stub(images, classes, network)
     x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
     stated = getattr(getattr(method, "func", None), "passes", lambda *_, **__: None)
     if of_method := stated(network, **getattr(method, "keywords", {})):  # by a method that needs a network's inside
@@ -157,9 +158,12 @@ def timed(model: str, settings: str) -> Pace:
 
 
 class Stub(Network):
-    """A network of no cost that has made up its mind, so that methods which stop early do not."""
+    """A network of no cost that has made up its mind, so that methods which stop early do not.
 
-    def __init__(self, images: Preprocessing, classes: int):
+    like: the network that it stands for, asked whether a layer that a method names is there and gives a picture.
+    """
+
+    def __init__(self, images: Preprocessing, classes: int, like: Network | None = None):
         super().__init__(
             nn.Identity(),
             mean=None,
@@ -169,7 +173,7 @@ class Stub(Network):
             confusion=None,
             weights_file=None,
         )
-        self.most = MOST_PASSES
+        self.most, self._like = MOST_PASSES, [like]  # in a list, so that it is no part of this module
         self.evidence = 50 * torch.eye(classes)[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -184,9 +188,13 @@ class Stub(Network):
         return logits
 
     def layer(self, name: str | None = None) -> nn.Module:
+        if self._like[0]:
+            self._like[0].layer(name)
         return self.net
 
     def picture(self, name: str | None = None) -> Layer:
+        if self._like[0]:
+            self._like[0].picture(name)
         return Layer("net", (3, *[self.preprocessing.size] * 2), "channels first", self.preprocessing.size)
 
 

@@ -71,6 +71,11 @@ class Job:
             found["method.layer"] = self.network.layer_name(keywords["layer"])
         return found
 
+    @property
+    def layer(self) -> str | None:
+        """Of the network, that the method reads; None: it reads none."""
+        return self._found.get("method.layer")
+
     def made_of(self, image: str, picture: str) -> str:
         """The picture's fingerprint, and that of a file that the method reads for this image, if it does."""
         own = getattr(getattr(self.method, "func", None), "fingerprint", None)

@@ -1,5 +1,6 @@
 """A bar that moves with every pass of the network, not only with every batch: a batch may take minutes."""
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -11,7 +12,7 @@ from bench.networks.network import Network
 from bench.text import duration, plural
 
 LINE_EVERY = 60.0  # seconds, where there is no terminal
-FORMAT = "{percentage:3.0f}% |{bar}| {postfix}"
+FORMAT = "{percentage:3.0f}% |{bar}| {desc}"
 
 
 class Bar:
@@ -24,8 +25,13 @@ class Bar:
         self.total = -(-images // width) * width * self.passes
         self.done = self.failed = self.batches = self.counted = 0
         self.began = self.told = time.monotonic()
-        terminal = self.out.isatty()
-        self.bar = tqdm(total=self.total, file=self.out, bar_format=FORMAT, mininterval=0.2) if terminal else None
+        self.bar = self._on_terminal() if self.out.isatty() else None
+
+    def _on_terminal(self) -> tqdm:
+        columns, rows = shutil.get_terminal_size()  # 80, 24 where the terminal says 0, as a container's does
+        return tqdm(
+            total=self.total, file=self.out, bar_format=FORMAT, mininterval=0.2, ncols=columns, nrows=max(rows, 2)
+        )
 
     def __enter__(self) -> "Bar":
         self.handle = self.network.register_forward_hook(self._passed)
@@ -51,7 +57,7 @@ class Bar:
     def _show(self) -> None:
         now = time.monotonic()
         if self.bar is not None:
-            self.bar.set_postfix_str(self.line(now - self.began), refresh=False)
+            self.bar.set_description_str(self.line(now - self.began), refresh=False)
             self.bar.update(self.counted - self.bar.n)
         elif now - self.told >= LINE_EVERY:
             self.told = now

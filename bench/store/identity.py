@@ -17,6 +17,7 @@ PLACES = {  # other values are the same run all the same
     "model": ("weights",),
     "data": ("root", "devkit", "n", "ids", "subset", "sample", "limit"),
 }
+USUAL = (("split", "validation"),)  # of data: what null says as well, whatever files there are
 OF_SOME = ("feature_layer", "confusion", "published_confusion")  # of a network; read by some methods, by some metrics
 
 
@@ -52,7 +53,11 @@ class Identity:
         return cls(
             protocol=str(PROTOCOL),
             model=model,
-            data={key: value for key, value in parts["data"].items() if key not in PLACES["data"]}
+            data={
+                key: None if (key, value) in USUAL else value
+                for key, value in parts["data"].items()
+                if key not in PLACES["data"]
+            }
             | {"name": names["data"]},
             method=method,
             metric=scored,

@@ -41,11 +41,7 @@ def channel_axis(output: Tensor) -> int:
 
 
 def channels(network: nn.Module | None, layer: str | None) -> int:
-    """Of the layer, from one uncounted pass; without a network the most that can be expected."""
+    """Of the layer's picture; without a network the most that can be expected."""
     if network is None:
         return MOST_CHANNELS
-    size, like = network.preprocessing.size, network.mean
-    before = network.forward_passes
-    _, seen = activation(network, like.new_zeros(1, 3, size, size), layer)  # type: ignore[call-overload]
-    network.forward_passes = before
-    return seen.shape[channel_axis(seen)]
+    return network.picture(layer).channels

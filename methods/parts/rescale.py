@@ -31,13 +31,14 @@ POOLS = ("max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adapt
 class RescaleEverywhere(SeenFunctions):
     """While it is on, every torch function that has a rule follows it, called by a module, as a function or a method.
 
-    What has no rule keeps its own gradient, which is right where it is linear.
+    What has no rule keeps its own gradient, which is right where it is linear; so does what is computed inside of a
+    torch.autograd.Function, which says its gradient itself.
     """
 
     def call(self, func: Callable, name: str, args: tuple, kwargs: dict) -> object:
         in_place = name.endswith("_") and not name.endswith("__")
         rule = RULES.get(name.removesuffix("_") if in_place else name)
-        if rule is None or not any(varies(a) for a in args):
+        if rule is None or not torch.is_grad_enabled() or not any(varies(a) for a in args):
             return func(*args, **kwargs)
         if in_place:
             return args[0].copy_(rule(lambda x, *rest, **more: func(x.clone(), *rest, **more), *args, **kwargs))
@@ -48,14 +49,17 @@ class RescaleEverywhere(SeenFunctions):
 def rescale_as_released(model: nn.Module) -> Iterator[None]:
     """While it is on, the modules of the model that captum knew in the released networks too follow the rescale rule."""
 
-    def gate(module: nn.Sigmoid, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        return elementwise(torch.sigmoid, *inputs)
+    def gate(module: nn.Sigmoid, x: Tensor) -> Tensor:
+        return elementwise(torch.sigmoid, x)
 
-    def pool(m: nn.MaxPool2d, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        return max_pool(functional.max_pool2d, *inputs, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode)
+    def pool(m: nn.MaxPool2d, x: Tensor) -> Tensor:
+        return max_pool(functional.max_pool2d, x, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode)
+
+    def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        return rules[type(module)](module, *inputs) if torch.is_grad_enabled() and varies(inputs[0]) else output  # type: ignore[arg-type]
 
     rules = {nn.Sigmoid: gate, nn.MaxPool2d: pool}
-    handles = [m.register_forward_hook(rules[type(m)]) for m in model.modules() if type(m) in rules]  # type: ignore[arg-type]
+    handles = [m.register_forward_hook(hook) for m in model.modules() if type(m) in rules]
     try:
         yield
     finally:
