@@ -3,6 +3,7 @@
 import csv
 import functools
 import os
+import re
 import subprocess
 import sys
 
@@ -102,6 +103,18 @@ def test_methods_narrow_a_table_by_method_or_label_and_widen_it():
     assert labels("methods: [ig, sm]") == ["ig", "sm"]
 
 
+def test_controls_stand_below_every_table_whose_rows_are_not_named():
+    text = "rows: [sm, {method: raster, label: scan}]\ncontrols: [random, raster]\nmethods: "
+    assert labels(text + "null") == ["sm", "scan", "random"]
+    assert labels(text + "[sm, random]") == ["sm", "random"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_file_says_how_many_rows_it_has(name):
+    said = re.search(r"passes of (\d+) rows", (CONF / "experiment" / f"{name}.yaml").read_text())
+    assert said is None or int(said[1]) == len(experiments.rows(plan(name)))
+
+
 def test_a_printed_row_that_one_row_claims_is_not_set_beside_another():
     text = "rows: [eg, raster, sm, {method: gradcam, label: old, published: gradcam}, gradcam]\npublished: {raster: eg}"
     beside = {found.label: found.published and found.published["method"] for found in experiments.rows(row(text))}
@@ -138,13 +151,13 @@ def cell(*overrides):
 
 
 def test_a_cell_is_its_row_on_its_network():
-    config = cell("experiment.cell=7")
+    config = cell("experiment.cell=11")
     assert config.names == {"data": "imagenet", "model": "resnet50", "method": "attexplore"}
     assert (config.cfg.method.copies, config.cfg.data.sample) == (20, 1000)
     assert list(config.cfg.metric) == ["insertion_deletion"]
-    assert cell("experiment.cell=7", "data=synthetic").cfg.data.sample is None  # only a large source is sampled
-    assert cell("experiment.cell=7", "data.sample=5").cfg.data.sample == 5
-    assert cell("experiment.cell=7", "data.ids=[a,b]").cfg.data.sample is None  # named images are all taken
+    assert cell("experiment.cell=11", "data=synthetic").cfg.data.sample is None  # only a large source is sampled
+    assert cell("experiment.cell=11", "data.sample=5").cfg.data.sample == 5
+    assert cell("experiment.cell=11", "data.ids=[a,b]").cfg.data.sample is None  # named images are all taken
 
 
 def test_what_the_experiment_chooses_cannot_be_said_twice():

@@ -14,7 +14,8 @@ An experiment (conf/experiment/*.yaml) names networks, metrics and rows. A row i
     published: {raster: eg}                  the printed rows of methods that say no more than their name
 
 Where both are given, `methods` says which rows are wanted: experiment.methods=[sm,ig] narrows any table, or widens it by
-methods that it does not have. A row stands beside the printed row of its method, unless another row claims that by name.
+methods that it does not have. `controls: [random, raster]` are rows of every table whose methods are not named: maps
+without content, below the others. A row stands beside the printed row of its method, unless another row claims that by name.
 
 A cell is one row on one network. Cells are numbered; `experiment.cell` is what Hydra sweeps, with any launcher.
 """
@@ -59,6 +60,7 @@ def rows(plan: Mapping) -> list[Row]:
     renamed = plan.get("published") or {}
     claimed = {*renamed.values(), *(spec["method"] for spec in specs if isinstance(spec.get("published"), dict))}
     claimed |= {spec["published"] for spec in specs if isinstance(spec.get("published"), str)}
+    specs += [{"method": name} for name in plan.get("controls") or [] if name not in {spec["method"] for spec in specs}]
     specs = [row for spec in specs for row in _varied(spec)]
     if wanted := plan.get("methods"):
         specs = [s for name in wanted for s in [s for s in specs if name in (s["method"], s.get("label"))] or [name]]
@@ -109,11 +111,12 @@ def _varied(spec: dict) -> list[dict]:
 def cells(plan: Mapping, table: list[Row] | None = None) -> list[Cell]:
     """Every row on every network, one network after the other, each with all metrics.  table: rows(plan), if at hand."""
     table = rows(plan) if table is None else table
-    return [_cell(row, model, plan["metrics"]) for model in plan["models"] for row in table]
+    shared = plan.get("per_model") or {}
+    return [_cell(row, model, plan["metrics"], shared.get(model, {})) for model in plan["models"] for row in table]
 
 
-def _cell(row: Row, model: str, metrics: list[str]) -> Cell:
-    settings = {**row.settings, **row.per_model.get(model, {})}
+def _cell(row: Row, model: str, metrics: list[str], shared: Mapping[str, object]) -> Cell:
+    settings = {**shared, **row.settings, **row.per_model.get(model, {})}
     chosen = [f"model={model}", f"method={row.method}", f"metric=[{','.join(metrics)}]"]
     return Cell(row, model, tuple(metrics), chosen + [f"{key}={value}" for key, value in settings.items()])
 

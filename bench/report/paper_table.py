@@ -47,6 +47,7 @@ def numbers(config: Config, rows: pd.DataFrame, runs: dict[str, dict]) -> tuple[
     if (found["quantity"] == quantities.SPEED).any():
         notes.append("Images a second have no interval: the images of a batch share its seconds.")
     notes += _missing(found, config.overrides) + unequal(found, rows) + list(plan.get("notes") or [])
+    notes += [f"Not as in the paper: {text}" for text in plan.get("deviations") or []]
     if found["published"].notna().any():
         notes += [IMAGES[plan.images]] if plan.get("images") else []
         notes.append("What is known to be inconsistent in the published tables: `results/published/README.md`.")
