@@ -69,7 +69,6 @@ class Compute(TypedDict):
 class Report(TypedDict):
     threshold: Share
     bootstrap: Annotated[int, Between(40, 1_000_000)]  # of fewer than 40 none lies outside of 95 %
-    tolerance: dict[str, Annotated[float, Between(0, 10)]]
 
 
 class Paths(TypedDict):
@@ -81,6 +80,7 @@ class Experiment(TypedDict):
     models: list[str]
     methods: list[str] | None
     metrics: list[str]
+    controls: list[str]
     quantities: list[str] | None
     sample: dict[str, Images | None]
     panel: Annotated[int, Between(1, 1000)] | list[str] | None

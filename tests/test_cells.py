@@ -65,3 +65,11 @@ def test_a_word_for_a_switch_means_the_switch():
     base = load([*choice, "method=la", "method.clip=off"], builders=False)
     found = cells.Cells(base).of(plan.cells(base.cfg.experiment)[0])
     assert found.cfg.method.clip is False
+
+
+def test_no_cell_of_a_paper_is_composed(monkeypatch):
+    base = load(["experiment=la_table1"], builders=False)
+    read = cells.Cells(base)
+    monkeypatch.setattr(cells, "load", lambda _: pytest.fail("composed"))
+    for cell in plan.cells(base.cfg.experiment):
+        read.of(cell)

@@ -67,7 +67,8 @@ def leave_document(results, name, verdicts, touching=None):
     lines = [
         {"experiment": name, "data": "toy", "model": "net", "method": method, "metric": "unified", "row": method}
         | {"confidence": split, "quantity": "insertion", "kind": of_metric("unified")["insertion"], "mean": mean}
-        | {"ci_low": mean, "ci_high": mean, "n": 7 if mean else 0, "failed": 0, "standing": "", "published": "0.25"}
+        | {"ci_low": mean, "ci_high": mean, "q1": mean, "median": mean, "q3": mean, "n": 7 if mean else 0, "failed": 0}
+        | {"standing": "", "published": "0.25", "difference_low": None, "difference_high": None, "margin": None}
         | {"difference": mean and mean - 0.25, "verdict": verdict, "run_id": mean and "r1", "published_source": "x"}
         | {"contradictions": touches}
         for split in ("all", "low")
@@ -100,9 +101,9 @@ def results(tmp_path_factory):
     leave(results, "b2", "ig", 0.6, maps=True)
     leave(results, "b3", "ig", 0.4, "method.steps=5")
     leave(results, "c4", "sm", 2.0, metric="kl")
-    leave_document(results, "toy_table1", ["off", "close", "not run"])
+    leave_document(results, "toy_table1", ["differs", "cannot tell", "not run"])
     leave_document(results, "toy_table2", ["", "", ""])
-    leave_document(results, "toy_table3", ["reproduced", "reproduced", "unheard of"], touching=["3 6", "3", "3"])
+    leave_document(results, "toy_table3", ["agrees", "agrees", "unheard of"], touching=["3 6", "3", "3"])
     paged(results)
     return results
 
@@ -242,10 +243,10 @@ def text_of(html, section):
 
 def test_a_verdict_is_a_word_and_a_sign_not_only_a_colour(html):
     text = text_of(html, "experiment-toy_table1")
-    assert "a 0.1000 ± 0.0000 0.25 −0.1500 ✗ off 7" in text
+    assert "a 0.1000 ± 0.0000 0.25 −0.1500 ✗ differs 7" in text
     assert "c not run 0.25 – ○ not run 0" in text
     assert "• unheard of" in text_of(html, "experiment-toy_table3")
-    assert "2 <span" in html and 'class="badge off"' in html
+    assert "2 <span" in html and 'class="badge differs"' in html
 
 
 def test_marks_lead_to_the_entry_at_the_end_of_the_section(html):

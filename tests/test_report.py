@@ -87,7 +87,7 @@ def test_cell_holds_the_mean_the_published_value_and_their_difference(tmp_path):
     assert (float(line["mean"]), line["n"], line["published"]) == (0.3, "2", "0.03165")
     assert float(line["difference"]) == pytest.approx(0.3 - 0.03165)
     assert (line["run_id"], line["published_source"]) == ("a1", "la_table1.csv")
-    assert "| sm | 0.3000 ± 0.1000 | 0.03165 <sup>[7]</sup> | +0.2684 | off |" in markdown
+    assert "| sm | 0.3000 ± 0.1000 | 0.03165 <sup>[7]</sup> | +0.2684 | design only |" in markdown
     assert "`sm` beside `fast_ig`" in markdown
 
 
@@ -159,20 +159,26 @@ def test_of_runs_on_two_devices_the_longer_is_shown_and_said_to_be(tmp_path):
 
 
 def test_best_is_bold_in_the_metrics_own_direction(tmp_path):
-    run(tmp_path, "a1", "sm", [(0.2, 0.1)])
-    run(tmp_path, "b2", "ig", [(0.5, 0.3)])
-    _, markdown, latex = make(tmp_path)
-    assert "| sm | 0.2000 † | **0.1000** | 0.1000 † | 1 |" in markdown
-    assert "| ig | **0.5000** | 0.3000 † | **0.2000** | 1 |" in markdown
-    assert r"ig & \textbf{0.5000} & 0.3000 $\dagger$ & \textbf{0.2000} & 1 \\" in latex
+    few, many = tmp_path / "few", tmp_path / "many"
+    for results, n in ((few, 14), (many, 15)):
+        run(results, "a1", "sm", [(0.2, 0.1)] * n)
+        run(results, "b2", "ig", [(0.5, 0.3)] * n)
+        run(results, "c3", "sg", [(0.5, 0.2)] * n)
+    _, markdown, latex = make(many)
+    assert "| sm | 0.2000 ± 0.0000 | **0.1000 ± 0.0000** | 0.1000 ± 0.0000 | 15 |" in markdown
+    assert "| ig | **0.5000 ± 0.0000** | 0.3000 ± 0.0000 | 0.2000 ± 0.0000 | 15 |" in markdown
+    assert "| sg | 0.5000 ± 0.0000 † | 0.2000 ± 0.0000 | **0.3000 ± 0.0000** | 15 |" in markdown
+    assert r"sg & 0.5000 $\pm$ 0.0000 $\dagger$ & 0.2000" in latex
+    _, markdown, _ = make(few)
+    assert "**" not in markdown and "Nothing is marked: 14 images, a mark takes 15." in markdown
 
 
 def test_summary_tells_runs_of_one_cell_apart_by_their_settings(tmp_path):
     run(tmp_path, "a1", "ig", [(0.2, 0.1)], overrides=["method.steps=5"])
     run(tmp_path, "b2", "ig", [(0.5, 0.3)], overrides=["method.steps=7"])
     _, markdown, _ = make(tmp_path)
-    assert "| ig (steps=5) | 0.2000 † |" in markdown
-    assert "| ig (steps=7) | **0.5000** |" in markdown
+    assert "| ig (steps=5) | 0.2000 |" in markdown
+    assert "| ig (steps=7) | 0.5000 |" in markdown
 
 
 def test_the_same_rows_make_the_same_bytes(tmp_path):

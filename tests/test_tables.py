@@ -40,7 +40,7 @@ def measure(rows, *, run_id="a1", threshold=0.70, quantities=UNIFIED):
 
 def test_interval_is_that_of_the_normal_mean():
     values = np.random.default_rng(5).normal(2.0, 3.0, size=(400, 1))  # noqa: TID251 (a made-up sample)
-    low, high = means.interval(values, 10_000)[:, 0]
+    low, high = intervals.interval(values, draws=10_000)[:, 0]
     half = 1.96 * values.std() / np.sqrt(len(values))
     assert (high - low) / 2 == pytest.approx(half, rel=0.05)
     assert (high + low) / 2 == pytest.approx(values.mean(), abs=half / 10)
@@ -48,9 +48,9 @@ def test_interval_is_that_of_the_normal_mean():
 
 def test_interval_does_not_depend_on_how_much_is_held_in_memory(monkeypatch):
     values = np.linspace(0, 1, 30)[:, None]
-    at_once = means.interval(values, 1000)
+    at_once = intervals.interval(values, draws=1000)
     monkeypatch.setattr(intervals, "RESAMPLED_AT_ONCE", 300)  # ten draws at a time
-    np.testing.assert_array_equal(means.interval(values, 1000), at_once)
+    np.testing.assert_array_equal(intervals.interval(values, draws=1000), at_once)
 
 
 def test_numbers_do_not_depend_on_the_order_of_the_rows():

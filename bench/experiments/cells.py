@@ -71,9 +71,10 @@ def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides:
 
 @functools.cache
 def file(group: str, name: str) -> DictConfig:
-    """A file of conf/, over those that its defaults name."""
+    """A file of conf/, over those that its defaults name before `_self_`."""
     own = OmegaConf.load(CONF / group / f"{name}.yaml")
-    return OmegaConf.merge(*(file(group, other) for other in own.pop("defaults", ())), own)
+    below = [other for other in own.pop("defaults", ()) if other != "_self_"]
+    return OmegaConf.merge(*(file(group, other) for other in below), own)
 
 
 @functools.cache

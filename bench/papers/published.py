@@ -1,7 +1,7 @@
-"""The papers' numbers: found by table, model, row, metric and confidence, set beside ours as printed, and judged.
+"""The papers' numbers: found by table, model, row, metric and confidence, and set beside ours as printed.
 
-Verdicts: reproduced (the published value is inside our interval), close (within the tolerance), off; not run; not
-readable (the paper's text is cut there); impossible (results/published/impossible.csv says which contradiction).
+In place of a verdict: not run; not readable (the paper's text is cut there); derived (a difference of printed numbers that
+is not printed itself); impossible (results/published/impossible.csv says which contradiction); else it is `pending`.
 """
 
 import functools
@@ -10,12 +10,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import DictConfig
 
 from metrics.quantities import Quantity
 
 FOLDER = Path(__file__).parents[2] / "results" / "published"
-TOLERANCE = {"absolute": 0.01, "relative": 0.05}  # of probabilities; of anything else, as a share of the printed value
+PENDING, DERIVED = "pending", "derived"
 Printed = Mapping[tuple[str, ...], str]  # {(model, method, metric, quantity, confidence[, param, its value]): digits}
 
 
@@ -25,10 +24,9 @@ def beside(
     table: int | str,
     rows: Mapping[str, Mapping[str, str] | None],
     unnamed_model: str | None = None,
-    tolerance: Mapping[str, float] = TOLERANCE,
 ) -> pd.DataFrame:
     """`numbers` with four more columns: published (the printed string, or null), difference (ours minus theirs),
-    published_source (the file's name) and verdict (a word, or empty where the paper has no such cell).
+    published_source (the file's name) and verdict (what stands in its place, or empty where the paper has no such cell).
 
     rows: {our row: the printed one's method, param and param_value, or None}. unnamed_model: which of our networks
     stands for the one that the paper does not name.
@@ -39,28 +37,39 @@ def beside(
     for line in numbers.to_dict("records"):
         row = rows.get(line["row"])
         model = "" if line["model"] == unnamed_model else line["model"]
-        found.append(
-            row and _value(printed, model, row, line["metric"], line["confidence"], line["quantity"], line["kind"])
-        )
+        of = (line["metric"], line["confidence"], line["quantity"], line["kind"])
+        found.append(_value(printed, model, row, *of) if row else (None, False))
     numbers = numbers.assign(
-        published=pd.Series([text or None for text in found], index=numbers.index, dtype="str"),
-        published_source=pd.Series([text and source.name for text in found], index=numbers.index, dtype="str"),
+        published=pd.Series([text or None for text, _ in found], index=numbers.index, dtype="str"),
+        published_source=pd.Series([text and source.name for text, _ in found], index=numbers.index, dtype="str"),
     )
     numbers["difference"] = numbers["mean"] - numbers["published"].astype(float)
-    judged = zip(found, numbers.to_dict("records"), strict=True)
-    return numbers.assign(verdict=[verdict(text, line, tolerance, wrong) for text, line in judged])
+    each = zip(found, numbers["model"], numbers["n"], strict=True)
+    return numbers.assign(verdict=[_place(*cell, model in wrong, n) for cell, model, n in each])
+
+
+def column(
+    paper: str,
+    table: int | str,
+    model: str,
+    metric: str,
+    quantity: str,
+    confidence: str,
+    unnamed_model: str | None = None,
+) -> list[float]:
+    """All printed values of a column, whatever rows we set beside them."""
+    named = "" if model == unnamed_model else model
+    printed = _printed(FOLDER / f"{paper}_table{table}.csv")
+    wanted = (named, metric, quantity, confidence)
+    full = {key: text for key, text in printed.items() if (key[0], *key[2:5]) == wanted and len(key) == 7}
+    return [float(text) for text in full.values() if text]
 
 
 def nothing(numbers: pd.DataFrame) -> pd.DataFrame:
     """`numbers` with the columns of `beside`, of a table that no paper prints."""
-    return numbers.assign(
-        published=None, difference=float("nan"), published_source=None, verdict="", contradictions=None
-    )
-
-
-def tolerance(cfg: DictConfig) -> dict[str, float]:
-    """TOLERANCE, as far as report.tolerance says nothing else."""
-    return TOLERANCE | dict(cfg.report.get("tolerance") or {})
+    nan = float("nan")
+    of_verdicts = dict.fromkeys(["difference", "difference_low", "difference_high", "margin"], nan)
+    return numbers.assign(published=None, published_source=None, **of_verdicts, verdict="", contradictions=None)
 
 
 def elsewhere(
@@ -81,28 +90,24 @@ def elsewhere(
         network: {
             label: float(text or "nan")
             for label, row in rows.items()
-            if row and (text := _value(printed, network, row, metric, confidence, quantity, kind)) is not None
+            if row and (text := _value(printed, network, row, metric, confidence, quantity, kind)[0]) is not None
         }
         for network in networks
     }
     return pd.DataFrame(there).dropna(how="all")
 
 
-def verdict(printed: str | None, line: Mapping, tolerance: Mapping[str, float], wrong: Mapping[str, str] = {}) -> str:  # noqa: B006
-    """One word. printed: the digits; empty if they cannot be read; None if the paper has no such cell."""
+def _place(printed: str | None, derived: bool, wrong: bool, n: int) -> str:
+    """What stands in a verdict's place. printed: the digits; empty if they cannot be read; None: there is no such cell."""
     if printed is None:
         return ""
-    if line["model"] in wrong:
+    if wrong:
         return "impossible"
     if not printed:
         return "not readable"
-    if not line["n"]:
+    if not n:
         return "not run"
-    value = float(printed)
-    if line["ci_low"] <= value <= line["ci_high"]:
-        return "reproduced"
-    allowed = tolerance["absolute"] if line["kind"].unit == "probability" else tolerance["relative"] * abs(value)
-    return "close" if abs(line["difference"]) <= allowed else "off"
+    return DERIVED if derived else PENDING
 
 
 def impossible(paper: str, table: int | str) -> dict[str, str]:
@@ -127,9 +132,9 @@ def _printed(source: Path) -> Printed:
 
 def _value(
     printed: Printed, model: str, row: Mapping[str, str], metric: str, confidence: str, quantity: str, kind: Quantity
-) -> str | None:
-    """The printed digits, empty if unreadable, None if there are none; a difference that was not printed, or cut, is that
-    of the printed numbers. What is a row's whatever the metric, speed, stands under no metric.
+) -> tuple[str | None, bool]:
+    """The printed digits, empty if unreadable, None if there are none; and whether they are a difference that was not
+    printed, or cut, taken of the printed numbers. What is a row's whatever the metric, speed, stands under no metric.
     """
     setting = (row["param"], row["param_value"]) if "param" in row else ()
 
@@ -139,5 +144,5 @@ def _value(
 
     own = cell(quantity)
     if not own and kind.minus and all(parts := [cell(name) for name in kind.minus]):
-        return str(Decimal(parts[0]) - Decimal(parts[1]))
-    return own
+        return str(Decimal(parts[0]) - Decimal(parts[1])), True
+    return own, False

@@ -18,10 +18,10 @@ from omegaconf import DictConfig
 from bench.cli import command
 from bench.config import elsewhere, load
 from bench.errors import UserError
-from bench.papers import published
 from bench.report import everything, lines, page, paper_table, significance, table
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Found, figures
+from bench.report.intervals import FEW
 from bench.store import records
 from bench.store.rows import load_rows
 
@@ -79,15 +79,17 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
     found = records.provenance(numbers, runs)
     found += [
         f"Low confidence: largest softmax probability below {cfg.report.threshold:.2f}; high: from there on.",
-        f"Mean over images ± half of its 95 % bootstrap interval ({cfg.report.bootstrap} resamples; both ends are in "
-        "the CSV). Bold: the best of a column's comparable rows. †: not told from it by a paired Wilcoxon test over the "
-        "same images, 5 %, Holm's correction over the column.",
+        f"Mean over images ± half of its 95 % interval (bootstrap, {cfg.report.bootstrap} resamples; below {FEW} units "
+        "Student's t; both ends, median and quartiles are in the CSV). Units are images, or whole classes where images "
+        "come in classes. Bold: the best mean of a column's comparable rows; †: with it in the best set, no row of which "
+        "is told to be worse than any other (differences of means over the same images, all pairs of the column at once, "
+        "5 %). `docs/statistics.md` says how often that errs.",
     ]
     if numbers["published"].notna().any():
-        tolerance = published.tolerance(cfg)
         found.append(
-            "Δ: measured minus published. Verdict: reproduced, the published value is inside the interval; close, within "
-            f"{tolerance['absolute']:g} of a probability, {tolerance['relative']:.0%} of anything else; or off."
+            "Δ: measured minus published. Verdict: agrees, the 90 % interval of Δ lies inside the margin (in the CSV); "
+            "differs, outside; cannot tell at this n; cannot fail, any row of the column would agree; design only, no "
+            "verdict: the notes say why; derived, no printed number but a difference of two."
         )
     command = f"python -m bench.report {elsewhere(overrides)}".rstrip()
     return [*found, f"Made again by `{command}`, and paths.results= where the rows lie."]

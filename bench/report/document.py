@@ -11,7 +11,7 @@ from bench.report import latex, lines, markdown
 from bench.report.exhibits.exhibit import TOP, Figure
 from bench.report.table import Column, Entry, Table
 
-FORMAT = 1  # of the JSON; a reader knows its own only
+FORMAT = 2  # of the JSON; a reader knows its own only
 
 
 @dataclass

@@ -4,7 +4,7 @@ import pandas as pd
 
 from bench.errors import UserError
 
-FORMAT = 1  # raised when a column goes, comes or means something else
+FORMAT = 2  # raised when a column goes, comes or means something else
 SCHEMA = {
     "experiment": "str",
     "data": "str",
@@ -17,11 +17,17 @@ SCHEMA = {
     "mean": "float",
     "ci_low": "float",
     "ci_high": "float",
+    "q1": "float",  # quartiles over images
+    "median": "float",
+    "q3": "float",
     "n": "int",  # images that were scored
     "failed": "int",
-    "standing": "str",  # best, level or nothing
+    "standing": "str",  # best: of the best mean; level: with it in the column's best set; or nothing
     "published": "str",  # as it is printed
     "difference": "float",
+    "difference_low": "float",  # the 90 % interval that the verdict rests on, and its margin
+    "difference_high": "float",
+    "margin": "float",
     "verdict": "str",
     "run_id": "str",  # nothing: not run
     "published_source": "str",

@@ -1,4 +1,4 @@
-"""Rows to numbers: means over images, their bootstrap intervals, the confidence split."""
+"""Rows to numbers: means over images, their intervals, median and quartiles, the confidence split."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import UserError
-from bench.report.intervals import resampled
+from bench.report import intervals
 from bench.report.quantities import SPEED, Quantities
 from metrics.quantities import Quantity
 
@@ -16,7 +16,8 @@ CONFIDENCES = ("all", "low", "high")
 
 
 def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: int) -> pd.DataFrame:
-    """One line per cell, confidence and quantity: quantity, kind (what it is), mean, ci_low, ci_high, n, failed.
+    """One line per cell, confidence and quantity: quantity, kind (what it is), mean, ci_low, ci_high, q1, median, q3,
+    n, failed.
 
     cells: columns data, model, method, metric, run_id (null: not run) and quantities ({name: what it is}).
     """
@@ -28,16 +29,6 @@ def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: in
             for numbers in _summary(split(part, confidence, threshold), wanted, draws):
                 lines.append(cell | {"confidence": confidence} | numbers)
     return pd.DataFrame(lines)
-
-
-def interval(values: np.ndarray, draws: int) -> np.ndarray:
-    """95 % bootstrap percentile interval of a mean over images. values [n, Q] -> [2, Q]; NaN if n < 2.
-
-    The resampling depends on n alone, so columns, and methods with the same images, are resampled together.
-    """
-    if len(values) < 2:
-        return np.full((2, values.shape[1]), np.nan)
-    return np.percentile(resampled(values, draws=draws), [2.5, 97.5], axis=0)
 
 
 def by_image(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -54,6 +45,12 @@ def values(rows: pd.DataFrame, name: str, kind: Quantity) -> pd.Series:
     return first - second[0] if second else first
 
 
+def classes(rows: pd.DataFrame) -> np.ndarray | None:
+    """The class of each row, what intervals and marks resample; None where not every one is known."""
+    known = "label" in rows and len(rows) and rows["label"].notna().all()
+    return rows["label"].to_numpy() if known else None
+
+
 def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:
     """low: below the threshold; high: at it or above. An image that failed before it was classified is only in all."""
     if confidence == "all":
@@ -65,12 +62,14 @@ def _summary(rows: pd.DataFrame, wanted: Quantities, draws: int) -> list[dict]:
     """One dict per quantity; failed images are counted, not averaged."""
     ok = rows[rows["status"] == "ok"].sort_values("image_id")
     scores = np.column_stack([values(ok, name, kind) for name, kind in wanted.items()])  # [n, Q]
-    low, high = interval(scores, draws)
+    low, high = intervals.interval(scores, classes(ok), draws=draws)
     means = scores.mean(axis=0) if len(scores) else np.full(len(wanted), np.nan)
+    quartiles = intervals.quartiles(scores).T
     counts = {"n": len(ok), "failed": len(rows) - len(ok)}
     lines = []
-    for (name, kind), mean, a, b in zip(wanted.items(), means, low, high, strict=True):
+    for (name, kind), mean, a, b, (q1, median, q3) in zip(wanted.items(), means, low, high, quartiles, strict=True):
         if name == SPEED:  # of the mean seconds; the images of a batch share theirs, so no interval is known
-            mean, a, b = 1 / mean, math.nan, math.nan
-        lines.append({"quantity": name, "kind": kind, "mean": mean, "ci_low": a, "ci_high": b, **counts})
+            mean, a, b, q1, median, q3 = 1 / mean, *[math.nan] * 5
+        numbers = {"mean": mean, "ci_low": a, "ci_high": b, "q1": q1, "median": median, "q3": q3}
+        lines.append({"quantity": name, "kind": kind, **numbers, **counts})
     return lines

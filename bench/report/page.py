@@ -13,7 +13,17 @@ from bench.report.table import Table
 from bench.report.templates import environment
 from bench.text import natural, slug
 
-VERDICTS = {"reproduced": "✓", "close": "≈", "off": "✗", "not run": "○", "not readable": "?", "impossible": "⊘"}
+VERDICTS = {
+    "agrees": "✓",
+    "differs": "✗",
+    "cannot tell": "?",
+    "cannot fail": "∅",
+    "design only": "◇",
+    "derived": "=",
+    "not run": "○",
+    "not readable": "…",
+    "impossible": "⊘",
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.experiments.cells import Cells
 from bench.papers import contradictions, published
-from bench.report import means, quantities, ranking
+from bench.report import means, quantities, ranking, verdicts
 from bench.report.table import Table
 from bench.store import records
 from bench.store.rows import PARTITIONS
@@ -41,8 +41,9 @@ def numbers(config: Config, rows: pd.DataFrame, runs: dict[str, dict]) -> tuple[
         found = published.nothing(found)
     else:
         unnamed = plan.get("unnamed_model")
-        found = published.beside(found, plan.paper, plan.table, printed, unnamed, published.tolerance(cfg))
-        notes += _renamed(found, printed) + _impossible(plan)
+        found = published.beside(found, plan.paper, plan.table, printed, unnamed)
+        found, why = verdicts.judged(found, rows, runs, plan, cfg.report.threshold)
+        notes += why + _renamed(found, printed) + _impossible(plan)
     found = found.assign(contradictions=_contradictions(found, plan, printed))
     if (found["quantity"] == quantities.SPEED).any():
         notes.append("Images a second have no interval: the images of a batch share its seconds.")

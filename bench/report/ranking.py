@@ -46,8 +46,9 @@ def beside(
             if len(scores):
                 heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"
                 header = ["Method", f"{kind.title}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
-                below = [_agreement(scores[_ranked(scores, there)], there, kind, draws)]
-                ranked = Table(heading, columns(*header), _rows(scores, there, draws), below=below, of=key)
+                classes = means.classes(images[measured.iloc[0]].loc[scores.index])
+                below = [_agreement(scores[_ranked(scores, there)], there, kind, classes, draws)]
+                ranked = Table(heading, columns(*header), _rows(scores, there, classes, draws), below=below, of=key)
                 found.setdefault(key, []).append(ranked)
     return found
 
@@ -57,12 +58,12 @@ def _ranked(scores: pd.DataFrame, there: pd.DataFrame) -> list[str]:
     return [row for row in scores.mean().sort_values(ascending=False).index if row in there.index]
 
 
-def _rows(scores: pd.DataFrame, there: pd.DataFrame, draws: int) -> list[list[Entry]]:
+def _rows(scores: pd.DataFrame, there: pd.DataFrame, classes: np.ndarray | None, draws: int) -> list[list[Entry]]:
     """scores: [image, row]. there: [row, printed network]."""
     both = _ranked(scores, there)
     here = {row: str(rank) for rank, row in enumerate(both, 1)}
     ranks = there.loc[both].rank(ascending=False, method="min")
-    interval = pd.DataFrame(means.interval(scores.to_numpy(), draws), columns=scores.columns)
+    interval = pd.DataFrame(intervals.interval(scores.to_numpy(), classes, draws=draws), columns=scores.columns)
     lines = []
     for row, mean in scores.mean().sort_values(ascending=False).items():
         value = estimate(mean, *interval[row])
@@ -76,7 +77,9 @@ def _entry(value: float, rank: float) -> Entry:
     return Entry(NOTHING) if np.isnan(value) else Entry(f"{rank:.0f} ({value:.4f})", rank)
 
 
-def _agreement(scores: pd.DataFrame, there: pd.DataFrame, kind: Quantity, draws: int) -> str:
+def _agreement(
+    scores: pd.DataFrame, there: pd.DataFrame, kind: Quantity, classes: np.ndarray | None, draws: int
+) -> str:
     """Kendall's tau-b with each printed network, and its interval over the images."""
     said = []
     for network, values in there.loc[scores.columns].items():
@@ -85,7 +88,9 @@ def _agreement(scores: pd.DataFrame, there: pd.DataFrame, kind: Quantity, draws:
             continue
         here, printed = scores[known.index].to_numpy(), known.to_numpy()
         tau = significance.tau_b(here.mean(axis=0), printed)
-        low, high = np.nanpercentile(significance.tau_b(intervals.resampled(here, draws=draws), printed), [2.5, 97.5])
+        low, high = np.nanpercentile(
+            significance.tau_b(intervals.resampled(here, classes, draws=draws), printed), [2.5, 97.5]
+        )
         said.append(f"{network} {tau:.2f} [{low:.2f}, {high:.2f}]")
     over = f"{plural(len(scores.columns), 'row')}, {plural(len(scores), 'image')}"
     what = f"Kendall's τ-b of this ranking by {in_words(kind)} and the published ones ({over})"

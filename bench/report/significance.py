@@ -3,48 +3,19 @@
 Paired over the same images throughout: the difference of two methods on an image is what is tested.
 """
 
-import math
 from collections.abc import Mapping
 from itertools import combinations, product
-from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from bench.report import intervals, means
+from bench.report import intervals, marks, means
 from bench.report.quantities import SPEED, in_words
 from bench.store import records
 from bench.text import plural
 from metrics.quantities import Quantity
 
-LEVEL, POWER = 0.05, 0.80
 COLUMN = ["data", "model", "metric", "confidence"]  # of a table; with a quantity, one column of it
-
-
-def signed_rank(differences: np.ndarray) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test, normal approximation: zeros left out, tied ranks averaged.
-
-    1 if no difference is left.
-    """
-    d = differences[differences != 0]
-    return float(stats.wilcoxon(d, correction=False, method="asymptotic").pvalue) if len(d) else 1.0
-
-
-def holm(p: list[float]) -> list[float]:
-    """Holm's adjustment (1979): p of each of several tests, so that 0.05 bounds the chance of any error among them."""
-    adjusted, largest = [0.0] * len(p), 0.0
-    for k, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        largest = adjusted[i] = max(largest, min(1.0, (len(p) - k) * p[i]))
-    return adjusted
-
-
-def images_needed(differences: np.ndarray) -> int | None:
-    """So many images separate two methods that differ as here: two-sided 5 %, power 0.8. None if they do not differ."""
-    if len(differences) < 2 or (mean := differences.mean()) == 0:
-        return None
-    z = NormalDist().inv_cdf(1 - LEVEL / 2) + NormalDist().inv_cdf(POWER)
-    return max(2, math.ceil((z * differences.std(ddof=1) / mean) ** 2))
 
 
 def tau_b(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -65,24 +36,20 @@ def compare(
 ) -> tuple[pd.DataFrame, dict]:
     """`numbers` with a column `standing`, and {(data, model, metric, confidence): the lines under that table}.
 
-    standing: best; level, where the test does not tell a row from the best; else empty. Only rows over the same images
-    under the same conditions have one. numbers: means.measure's, with row and published. rows: load_rows's.
-    runs: their records. labels: {run_id: what tells it from another run of the same cell}.
+    standing: best, the row of the best mean; level, with it in the best set (bench/report/marks.py); else empty. Only rows
+    over the same images under the same conditions have one, if those are enough. numbers: means.measure's, with row and
+    published. rows: load_rows's. runs: their records. labels: {run_id: what tells it from another run of the same cell}.
     """
     standings, footers = pd.Series("", index=numbers.index), {}
     images = means.by_image(rows)
     for (*column, quantity), part in numbers.groupby([*COLUMN, "quantity"], sort=False):
         measured = part[part["n"] > 0]
         kind = part["kind"].iloc[0]
-        if len(measured) < 2:
+        if len(measured) < 2 or quantity == SPEED:  # seconds are the machine's, not a sample over images
             continue
         label = {k: (labels or {}).get(run) for k, run in measured["run_id"].items()}
         measured = measured.assign(row=[f"{r} ({label[k]})" if label[k] else r for k, r in measured["row"].items()])
         under = {k: records.conditions(runs.get(run, {})) for k, run in measured["run_id"].items()}
-        if quantity == SPEED:  # seconds are the machine's, not a sample over images
-            under = {
-                k: kept | {"device": records.device(runs.get(measured["run_id"][k], {}))} for k, kept in under.items()
-            }
         scores = pd.DataFrame({
             k: means.values(means.split(images[run], column[3], threshold), quantity, kind)
             for k, run in measured["run_id"].items()
@@ -92,9 +59,11 @@ def compare(
         lines += [line for line in _apart(measured, scores, groups, under) if line not in lines]
         for group in groups:
             if len(group) > 1:
-                marks, said = _compared(measured.loc[group], scores[group].dropna(), kind, draws)
-                standings.update(pd.Series(marks))
-                lines += said
+                shared = scores[group].dropna()
+                of = means.classes(images[measured["run_id"][group[0]]].loc[shared.index])
+                standing, said = _compared(measured.loc[group], shared, kind, of, draws)
+                standings.update(pd.Series(standing, dtype="object"))
+                lines += [line for line in said if line not in lines]
     return numbers.assign(standing=standings), footers
 
 
@@ -134,29 +103,27 @@ def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], und
 
 
 def _compared(
-    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, draws: int
+    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None, draws: int
 ) -> tuple[dict[object, str], list[str]]:
     """{row: its standing} of rows over the same images, and what is to be said of them.  scores: without NaN."""
-    speed = (measured["quantity"] == SPEED).all()
-    means, sign = measured["mean"] if speed else scores.mean(), kind.sign
-    best = means.index[(sign * means).argmax()]
-    marks = {k: "best" if means[k] == means[best] else "" for k in means.index}
-    if speed:
-        return marks, []
-    others = [k for k in means.index if not marks[k]]
-    gaps = {k: (scores[best] - scores[k]).to_numpy() for k in others}
-    for k, p in zip(others, holm([signed_rank(gaps[k]) for k in others]), strict=True):
-        marks[k] = "level" if p > LEVEL else ""
-    lines = _ranking(measured, scores, kind, draws)
-    second = max(others, key=lambda k: sign * means[k], default=None)
-    n = images_needed(gaps[second]) if second is not None and marks[second] == "level" else None
-    if n and n > len(scores):
-        a, b = measured["row"][best], measured["row"][second]
-        lines.append(f"To tell {a} from {b} by {in_words(kind)}: about {plural(n, 'image')}; here {len(scores):,}.")
-    return marks, lines
+    of = marks.mark(scores.to_numpy(), kind.sign, classes)
+    lines = _ranking(measured, scores, kind, classes, draws)
+    if not of.marked:
+        units = plural(len(scores), "image") if classes is None else f"images of {len({*classes})} classes"
+        return {}, [*lines, f"Nothing is marked: {units}, a mark takes {intervals.FEW}."]
+    names = ["best" if k == of.first else "level" if best else "" for k, best in enumerate(of.best)]
+    order = np.argsort(-kind.sign * scores.mean().to_numpy(), kind="stable")
+    second = next(k for k in order if k != of.first)
+    if of.needed[second] > len(scores):  # NaN: it is told from the first, or equals it
+        a, b = measured["row"].iloc[of.first], measured["row"].iloc[second]
+        needed = plural(int(of.needed[second]), "image")
+        lines.append(f"To tell {a} from {b} by {in_words(kind)}: about {needed}; here {len(scores):,}.")
+    return dict(zip(scores, names, strict=True)), lines
 
 
-def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, draws: int) -> list[str]:
+def _ranking(
+    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None, draws: int
+) -> list[str]:
     """The line that sets the measured ranking beside the published one, if there are three rows of both."""
     both = measured.index[measured["published"].notna()]
     values = scores[both].to_numpy()
@@ -168,6 +135,6 @@ def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, draws
         return []
     interval = ""
     if len(values) > 1:
-        low, high = np.nanpercentile(tau_b(intervals.resampled(values, draws=draws), published), [2.5, 97.5])
+        low, high = np.nanpercentile(tau_b(intervals.resampled(values, classes, draws=draws), published), [2.5, 97.5])
         interval = f" [{low:.2f}, {high:.2f}]"
     return [f"Kendall's τ-b of measured and published {in_words(kind)}, {len(both)} rows: {tau:.2f}{interval}."]

@@ -17,7 +17,7 @@ from bench.config import elsewhere, load
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
-from bench.report import means
+from bench.report import intervals
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Figure
 from bench.report.table import Entry, measured
@@ -97,7 +97,7 @@ def announce(title: str, parts: list[tuple[Job, int]]) -> None:
 def average(values: np.ndarray, draws: int) -> dict[str, float]:
     """[n] -> mean and its 95 % bootstrap interval; values that are NaN are counted as failed."""
     kept = values[~np.isnan(values)]
-    low, high = means.interval(kept[:, None], draws)[:, 0]
+    low, high = intervals.interval(kept[:, None], draws=draws)[:, 0]
     mean = kept.mean() if len(kept) else np.nan
     return {"mean": mean, "ci_low": low, "ci_high": high, "n": len(kept), "failed": len(values) - len(kept)}
 
@@ -124,6 +124,6 @@ def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> 
 
 def interval(cfg: DictConfig) -> str:
     return (
-        f"Mean ± half of its 95 % bootstrap interval ({cfg.report.bootstrap} resamples; both ends are in the CSV); no "
-        "interval where there is but one value."
+        f"Mean ± half of its 95 % interval (bootstrap, {cfg.report.bootstrap} resamples; below {intervals.FEW} values "
+        "Student's t; both ends are in the CSV); none where there is but one value."
     )

@@ -12,10 +12,10 @@ from bench.report.quantities import ARROWS
 from bench.text import slug
 
 ABOUT = (
-    "Means over images and their 95 % bootstrap intervals, the best on top. Filled blue: the best of the comparable rows; "
-    "hollow blue: not told from it by a paired test over the same images; orange cross: published. Average ranks: over the "
-    "images that the rows share; a bar joins rows no two of which a paired test tells apart (Wilcoxon, 5 %, Holm over all "
-    "pairs)."
+    "Means over images and their 95 % intervals, the best on top. Filled blue: the best of the comparable rows; hollow "
+    "blue: with it in the best set, which no row is told to be better than; orange cross: published. Average ranks: over "
+    "the images that the rows share; a bar joins rows no two of which are told apart (paired differences of average "
+    "ranks, all pairs at once, 5 %)."
 )
 
 

@@ -1,18 +1,18 @@
 """Average ranks over images, and bars that join what the images do not tell apart.
 
-Of each image the rows are ranked, ties sharing their mean rank (as in Friedman's test); a bar joins neighbours no two of
-which a paired test tells apart: Wilcoxon's signed-rank test, Holm's correction over all pairs, 5 %. The way of Demšar (JMLR
-2006), with the pairwise tests that Benavoli, Corani and Mangili (JMLR 2016) put in the place of the mean-rank test.
+Of each image the rows are ranked, ties sharing their mean rank (as in Friedman's test). What is tested is what is shown:
+differences of average ranks, paired over images, all pairs at once (bench/report/marks.py); a bar joins neighbours no two of
+which are told apart. The picture is Demšar's (JMLR 2006). Where images are too few to tell anything, there are no bars.
 """
 
 from collections.abc import Iterator
-from itertools import combinations
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
 from bench.figures import ranked
-from bench.report import means, significance
+from bench.report import marks, means, significance
 from bench.report.exhibits import forest
 from bench.report.exhibits.exhibit import Figure, Found
 from bench.report.quantities import ARROWS, SPEED
@@ -35,29 +35,32 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
             shared = scores[group].dropna()
             if len(group) > 2 and len(shared) > 1:
                 names = {k: forest.named(measured["row"][k], measured["run_id"][k], found) for k in group}
-                charts.append(chart(shared.rename(columns=names), kind.title + ARROWS[kind.better], kind.sign))
+                of_images = means.classes(images[measured["run_id"][group[0]]].loc[shared.index])
+                title = kind.title + ARROWS[kind.better]
+                charts.append(chart(shared.rename(columns=names), title, kind.sign, of_images))
         if charts:
             yield forest.figure("ranks", "Average ranks", of, charts, plan, found)
 
 
-def chart(scores: pd.DataFrame, title: str, sign: int) -> ranked.Chart:
-    """scores: a column per row, by image.  sign: 1 if high is better, -1 if low is."""
-    average = scores.rank(axis=1, ascending=sign < 0).mean().sort_values(kind="stable")
+def chart(scores: pd.DataFrame, title: str, sign: int, classes: np.ndarray | None = None) -> ranked.Chart:
+    """scores: a column per row, by image.  sign: 1 if high is better, -1 if low is.  classes: of the images."""
+    ranks = scores.rank(axis=1, ascending=sign < 0)
+    average = ranks.mean().sort_values(kind="stable")
     order = list(average.index)
     points = [ranked.Point(name, rank) for name, rank in average.items()]
-    return ranked.Chart(title, f"average rank over {len(scores):,} images", points, tuple(groups(scores[order])))
+    bars = tuple(groups(ranks[order], classes))
+    return ranked.Chart(title, f"average rank over {len(scores):,} images", points, bars)
 
 
-def groups(scores: pd.DataFrame) -> list[tuple[int, int]]:
-    """First and last place of each longest run of neighbours no two of which are told apart.  scores: columns in order."""
-    columns = scores.to_numpy().T
-    pairs = list(combinations(range(len(columns)), 2))
-    adjusted = significance.holm([significance.signed_rank(columns[i] - columns[j]) for i, j in pairs])
-    apart = {pair for pair, p in zip(pairs, adjusted, strict=True) if p <= significance.LEVEL}
-    found = []
-    for first in range(len(columns)):
+def groups(ranks: pd.DataFrame, classes: np.ndarray | None = None) -> list[tuple[int, int]]:
+    """First and last place of each longest run of neighbours no two of which are told apart.  ranks: columns in order."""
+    of = marks.pairs(ranks.to_numpy(), classes)
+    if not of.told:
+        return []
+    apart, found = np.abs(of.difference) > of.reach, []
+    for first in range(len(apart)):
         last = first
-        while last + 1 < len(columns) and not any((k, last + 1) in apart for k in range(first, last + 1)):
+        while last + 1 < len(apart) and not apart[first : last + 1, last + 1].any():
             last += 1
         if last > first and (not found or last > found[-1][1]):
             found.append((first, last))

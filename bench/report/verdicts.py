@@ -1,0 +1,82 @@
+"""A verdict for each printed cell that has been run: what equivalence.py says of it, and where it says nothing, why."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from bench.config import CONF
+from bench.experiments.cells import file
+from bench.papers import published
+from bench.report import equivalence, means
+from bench.report.quantities import PROBABILITY, SPEED
+from bench.text import plural
+
+DATA = {"A": "la_release"}  # experiment.images: of which source the published numbers are; all others are of imagenet
+NOISE = {
+    "share": 0.002,
+    PROBABILITY: 0.001,
+}  # what rounding and seeds move a mean by: of probabilities, of anything else
+
+
+def judged(
+    numbers: pd.DataFrame, rows: pd.DataFrame, runs: Mapping[str, dict], plan: DictConfig, threshold: float
+) -> tuple[pd.DataFrame, list[str]]:
+    """`numbers` with the verdicts that published.beside leaves pending, the interval and the margin of each; and notes.
+
+    numbers: published.beside's. rows: load_rows's. runs: their records.
+    """
+    images, found, whys = means.by_image(rows), {}, Counter()
+    for k, line in numbers[numbers["verdict"] == published.PENDING].iterrows():
+        verdict = _judged(line, images[line["run_id"]], runs.get(line["run_id"], {}), plan, threshold)
+        whys[verdict.why] += bool(verdict.why)
+        found[k] = (verdict.word, verdict.low, verdict.high, verdict.margin)
+    columns = ["verdict", "difference_low", "difference_high", "margin"]
+    said = pd.DataFrame.from_dict(found, orient="index", columns=columns).reindex(numbers.index)
+    said["verdict"] = said["verdict"].where(said["verdict"].notna(), numbers["verdict"])
+    notes = [f"No verdict on {plural(count, 'cell')}: {why}." for why, count in whys.items() if why]
+    return numbers.assign(**said), notes
+
+
+def _judged(
+    line: pd.Series, images: pd.DataFrame, run: Mapping, plan: DictConfig, threshold: float
+) -> equivalence.Verdict:
+    if line["quantity"] == SPEED:
+        return equivalence.Verdict(equivalence.DESIGN_ONLY, why="speeds are the machine's")
+    part = means.split(images, line["confidence"], threshold)
+    of_column = (line["model"], line["metric"], line["quantity"], line["confidence"], plan.get("unnamed_model"))
+    noise = NOISE[PROBABILITY] if line["kind"].unit == PROBABILITY else NOISE["share"] * abs(float(line["published"]))
+    same = plan.get("images") == "A"
+    return equivalence.judge(
+        means.values(part, line["quantity"], line["kind"]).to_numpy(),
+        line["published"],
+        metric=line["metric"],
+        quantity=line["quantity"],
+        column=published.column(plan.paper, plan.table, *of_column) or [np.nan],
+        same_images=same,
+        withheld=equivalence.withholding(_of_table(line["model"], plan.get("images")), _of_run(run)),
+        groups=means.classes(part),
+        noise=noise if same else 0.0,
+    )
+
+
+def _of_table(model: str, images: str | None) -> dict[str, str]:
+    """What a table's numbers are of: the weights and the size that conf/model has for its network."""
+    shipped = file("model", model) if (CONF / "model" / f"{model}.yaml").exists() else {}
+    return {"network": model, "data": DATA.get(images or "", "imagenet")} | _of_model(shipped)
+
+
+def _of_run(run: Mapping) -> dict[str, str]:
+    cell = run.get("cell", {})
+    of_model = _of_model(run.get("config", {}).get("model", {}))
+    return {"network": str(cell.get("model")), "data": str(cell.get("data"))} | of_model
+
+
+def _of_model(settings: Mapping) -> dict[str, str]:
+    weights = settings.get("weights")
+    return {
+        "weights": f"{settings.get('version')}" if weights is None else f"those at {weights}",
+        "input size": str(settings.get("size")),
+    }
