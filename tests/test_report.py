@@ -87,7 +87,7 @@ def test_cell_holds_the_mean_the_published_value_and_their_difference(tmp_path):
     assert (float(line["mean"]), line["n"], line["published"]) == (0.3, "2", "0.03165")
     assert float(line["difference"]) == pytest.approx(0.3 - 0.03165)
     assert (line["run_id"], line["published_source"]) == ("a1", "la_table1.csv")
-    assert "| sm | 0.3000 ± 0.1000 | 0.03165 <sup>[7]</sup> | +0.2684 | design only |" in markdown
+    assert "| sm | 0.3000 ± 1.2706 | 0.03165 <sup>[7]</sup> | +0.2684 | design only |" in markdown
     assert "`sm` beside `fast_ig`" in markdown
 
 

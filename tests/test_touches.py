@@ -34,6 +34,16 @@ def test_what_an_entry_touches_is_there(entry):
             assert names <= (printed(table) if names else set()), table
 
 
+@pytest.mark.parametrize("table", sorted(file.stem for file in published.FOLDER.glob("*_table*.csv")))
+def test_what_is_said_of_a_row_or_a_metric_touches_every_table_that_has_it(table):
+    of = {"sm": 8, "agi": 9, "la": 11, "attexplore": 12, "aii": 14, "deeplift": 15, "big": 16, "eg": 6, "fast_ig": 7}
+    of |= {"insertion_deletion": 19, "infidelity": 20, "fair": 21, "kl": 22}
+    there = of.keys() & printed(table)
+    for name in there:
+        assert str(of[name]) in contradictions.touching(table, name).split(), name
+        assert str(of[name]) not in contradictions.touching(table, "somebody").split()
+
+
 def test_an_entry_touches_its_rows_and_no_others():
     entries = contradictions.entries()
     assert entries[3].touch("la_table3", ["eg", "maxvit_t"])

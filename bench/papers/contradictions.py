@@ -8,7 +8,7 @@ experiments, and, after a colon, which of their rows, networks, metrics or quant
     …
     - Touches: la_table3: maxvit_t; la_table4, aii_table4
 
-`every table` stands for all.
+`every table` stands for all, so that `every table: agi` follows from the rows that tables have.
 """
 
 import functools

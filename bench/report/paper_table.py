@@ -139,7 +139,8 @@ def _contradictions(found: pd.DataFrame, plan: DictConfig, printed: dict[str, di
     touching = []
     for line in found.to_dict("records"):
         beside = printed[line["row"]] if line["verdict"] or kind == "fig" else None
-        names = beside and (beside["method"], line["model"], line["metric"], line["quantity"])
+        metric = "" if line["quantity"] == quantities.SPEED else line["metric"]  # a speed is nobody's score
+        names = beside and (beside["method"], line["model"], metric, line["quantity"])
         touching.append((contradictions.touching(of, *names) or None) if names and plan.get("paper") else None)
     return touching
 
