@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from test_page import leave
 
 from bench.claims import __main__ as claims
 from bench.claims import evidence, predicates
 from bench.claims.predicates import CANNOT_TELL, FAILS, HOLDS
 from bench.errors import UserError
 from bench.papers import printed
+from bench.report import __main__ as report
+from bench.report.document import Document
 
 random = np.random.default_rng()
 
@@ -198,14 +201,20 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path, line, said):
         claims.load(file)
 
 
-def test_the_command_takes_rows_and_says_how_many_hold(tmp_path, capsys, monkeypatch):
-    rows = column("la_table1", "insertion", {"la": 0.3 + noise(), "agi": noise()})
-    rows.to_parquet(tmp_path / "rows.parquet")
+def test_the_command_takes_the_rows_that_lie_there_and_leaves_a_document_for_the_page(tmp_path, capsys, monkeypatch):
     listed = claims.load()
     monkeypatch.setattr(claims, "load", lambda: listed[listed["id"].isin(["la-insertion-1", "la-insertion-rows"])])
-    claims.main([str(tmp_path / "rows.parquet")])
-    assert capsys.readouterr().out.endswith("\n2 claims: 2 holds.\n")
-    claims.main([])
+    here = f"paths.results={tmp_path}"
+    claims.main([here])
     assert "no rows were given" in capsys.readouterr().out
-    with pytest.raises(UserError, match="There is no file nowhere.parquet"):
-        claims.main(["nowhere.parquet"])
+    for method, level in (("la", 0.7), ("agi", 0.4), ("ig", 0.2)):
+        leave(tmp_path, f"r-{method}", method, level, images=[f"{i}" for i in range(20)])
+    claims.main([here, "experiment.models=[tiny]", "data=synthetic"])
+    said = capsys.readouterr().out
+    assert "2 claims: 2 holds" in said and "no rows" not in said
+    document = Document.load(tmp_path / "report" / "claims.json")
+    assert document.numbers.set_index("id").at["la-insertion-rows", "verdict"] == HOLDS
+    report.main([here])
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.index("Claims of the papers") < page.index('<section id="rows"')
+    assert 'class="badge holds"' in page

@@ -1,8 +1,10 @@
-"""python -m bench.claims: what the three papers claim, and whether it is so.
+"""python -m bench.claims [KEY=VALUE ...]: what the three papers claim, and whether it is so. Some two minutes.
 
-    python -m bench.claims                   printed numbers among themselves, and small studies
-    python -m bench.claims FILE.parquet      measured rows too: see bench/claims/evidence.py, Measured
-    python -m bench.claims --csv             as CSV
+    python -m bench.claims                                                  printed numbers, and small studies
+    python -m bench.claims experiment.models=[vgg16] paths.results=DIR      and the rows that lie there
+
+Writes <results>/report/claims.md, .csv, .tex and .json, which the page shows, and prints the Markdown.
+`python -m bench.report claims` is the same. KEY=VALUE as for a report on an experiment.
 
 The claims stand in results/published/claims.csv, one a line: id, paper, place, claim, kind, predicate. kind says what a
 claim is about: `published`, the paper's own numbers; `rows`, measured ones; `study`, the formulas, on a small network.
@@ -12,18 +14,25 @@ bench/claims/identities.py.
 
 import inspect
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
 
-from bench.claims import evidence
+from bench import config
+from bench.claims import evidence, measured
 from bench.claims.identities import STUDIES
 from bench.claims.predicates import CANNOT_TELL, PREDICATES, Finding
 from bench.cli import command
+from bench.config import elsewhere
 from bench.errors import UserError, did_you_mean
+from bench.report.document import Document
+from bench.report.table import Entry, Table, columns
 
 CLAIMS = Path(__file__).parents[2] / "results" / "published" / "claims.csv"
-KINDS = ("published", "rows", "study")
+KINDS = {"published": "printed numbers", "rows": "measured rows", "study": "a study"}
+PAPERS = {"la": "LA", "attexplore": "AttEXplore", "aii": "AII"}
+NAME = "claims"
 CALL = re.compile(r"(\w+)\((.*)\)")
 
 
@@ -71,25 +80,42 @@ def _decided(kind: str, predicate: str, rows: pd.DataFrame | None) -> Finding:
 
 
 def main(arguments: list[str]) -> None:
-    files = [argument for argument in arguments if not argument.startswith("-")]
-    decided = decide(load(), pd.concat(map(_rows, files), ignore_index=True) if files else None)
-    print(decided.to_csv(index=False) if "--csv" in arguments else as_text(decided), end="")
+    claims = load()
+    print(f"{len(claims)} claims; the studies among them take a minute or two.", file=sys.stderr)
+    rows = measured.rows(tables(claims), arguments)
+    decided = decide(claims, rows)
+    of_all = [argument for argument in arguments if not argument.startswith("experiment.")]
+    results = Path(config.load(of_all, builders=False).cfg.paths.results)
+    paths = document(decided, arguments).save(results / "report")
+    print(paths[0].read_text(encoding="utf-8"))
+    print(*paths, sep="\n")
 
 
-def as_text(decided: pd.DataFrame) -> str:
-    """A Markdown table, and how many claims there are of each verdict."""
-    lines = ["| claim | place | verdict | because |", "| --- | --- | --- | --- |"]
-    for line in decided.itertuples():
-        cells = (f"{line.claim} (`{line.id}`)", f"{line.paper}, {line.place}", line.verdict, line.because)
-        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+def tables(claims: pd.DataFrame) -> list[str]:
+    """What the claims about measured rows name: experiments, and words that are none."""
+    named = [word for claim in claims[claims["kind"] == "rows"].itertuples() for word in parsed(claim.predicate)[1]]
+    return list(dict.fromkeys(named))
+
+
+def document(decided: pd.DataFrame, overrides: list[str]) -> Document:
+    """A table for each paper, and how many claims there are of each verdict."""
     counts = ", ".join(f"{count} {verdict}" for verdict, count in decided["verdict"].value_counts().items())
-    return "\n".join([*lines, "", f"{len(decided)} claims: {counts}.", ""])
-
-
-def _rows(file: str) -> pd.DataFrame:
-    if not Path(file).exists():
-        raise UserError(f"There is no file {file}. Give a parquet file of rows, or nothing.")
-    return pd.read_parquet(file)
+    found = []
+    for paper, part in decided.groupby("paper", sort=False):
+        cells = part[["claim", "place", "kind", "verdict", "because"]].itertuples(index=False)
+        rows = [
+            [Entry(claim), Entry(place), Entry(KINDS[kind]), Entry("", verdict=verdict), Entry(because)]
+            for claim, place, kind, verdict, because in cells
+        ]
+        header = columns("Claim", "Place", "Of", "Verdict", "Because")
+        found.append(Table(f"{PAPERS.get(paper, paper)}: {len(part)} claims", header, rows))
+    facts = [
+        f"{len(decided)} claims: {counts}.",
+        "Of printed numbers: does the text fit the paper's own tables? Of rows: what was measured here. Of a study: "
+        "formulas on a small network. `docs/statistics.md` says when a claim holds.",
+        f"Made again by `python -m bench.claims {elsewhere(overrides)}`".rstrip() + ".",
+    ]
+    return Document(NAME, "Claims of the papers", decided, found, facts)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python -m bench.report experiment=NAME [KEY=VALUE ...]   one table of a paper, every cell beside the published value
     python -m bench.report [KEY=VALUE ...]                   everything that has rows
+    python -m bench.report claims [KEY=VALUE ...]            what the papers claim, and whether it is so: bench.claims
 
 Writes <results>/report/NAME.md, .csv, .tex and .json (NAME is `summary` if there is no experiment) and the figures that they
 lead to, and prints the Markdown; without an experiment index.html too, one page over all documents of that folder.
@@ -27,6 +28,10 @@ from bench.store.rows import load_rows
 
 
 def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["claims"]:
+        from bench.claims.__main__ import main as claims  # its studies run networks, which no report needs
+
+        return claims(arguments[1:])
     document, found = make(arguments)
     paths = write(document, found)
     print(paths[0].read_text(encoding="utf-8"))

@@ -16,6 +16,8 @@ from bench.text import natural, slug
 VERDICTS = {
     "agrees": "✓",
     "differs": "✗",
+    "holds": "✓",
+    "does not hold": "✗",
     "cannot tell": "?",
     "cannot fail": "∅",
     "design only": "◇",
@@ -89,6 +91,7 @@ SPLITS = {"all": "All images", "low": "Low confidence", "high": "High confidence
 def write(folder: Path, everything: Document) -> Path:
     """<folder>/index.html, of a document on all rows and of all others that lie there."""
     files = sorted(folder.glob("*.json"), key=lambda file: natural(file.stem))
+    files.sort(key=lambda file: file.stem != "claims")  # is the paper right? is asked before by how much
     others = [Document.load(file) for file in files if file.stem != everything.name]
     places = groupby(sorted(everything.figures, key=lambda figure: figure.place != TOP), lambda figure: figure.place)
     figures = {place: list(part) for place, part in places}
