@@ -21,6 +21,7 @@ from bench.notes import listening
 from bench.rng import Rng
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
+from bench.running.post import build_method
 from bench.text import duration, plural
 from metrics.batch import MapBatch, Unfit
 
@@ -108,7 +109,7 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
         size = pace.size if pace else cfg.model.size or USUAL_SIZE
         key = str([cfg.method, cfg.get("metric"), size])
         if key not in known:
-            method = build(cfg.method, "method")
+            method = build_method(cfg.method)
             bind(method, source(size), cfg.run.seed)
             metrics = {name: build(metric, f"metric.{name}") for name, metric in (cfg.get("metric") or {}).items()}
             known[key] = count(method, metrics, Preprocessing(size, size), CLASSES)
