@@ -95,6 +95,7 @@ class Experiment(TypedDict):
     methods: list[str] | None
     metrics: list[str]
     quantities: list[str] | None
+    steps: Annotated[int, Between(2, 10_000)] | None
     sample: dict[str, Images | None]
     panel: Annotated[int, Between(1, 1000)] | list[str] | None
     rendering: Literal["overlay", "grey"]
