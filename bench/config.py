@@ -28,6 +28,15 @@ OmegaConf.register_new_resolver("resource", lambda name: str(ROOT / name), repla
 OmegaConf.register_new_resolver("join", lambda items: ",".join(str(item) for item in items), replace=True)  # a sweep
 
 
+def step_of(size: int | None, order: str, steps: int) -> int:
+    """Values that go at once, so that images of this size (null: 224 pixels) are done in so many steps."""
+    values = (size or 224) ** 2 * (3 if order == "element" else 1)
+    return -(-values // steps)
+
+
+OmegaConf.register_new_resolver("step_of", step_of, replace=True)  # of a game whose number of steps is given
+
+
 @dataclass(frozen=True)
 class Config:
     """A composed configuration and the names of the files it was composed from."""

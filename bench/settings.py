@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypedDict
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import UserError, did_you_mean
@@ -23,6 +23,19 @@ class Built(TypedDict):
 
     _target_: str
     _partial_: bool
+
+
+BLUR = "blur"  # what the name of a blur starts with: blur8
+POST = Form(
+    rf"abs|positive|sign|pool|{BLUR}(?!0+(\.0*)?$)\d{{1,3}}(\.\d{{1,3}})?",
+    f"abs, positive, sign, pool or {BLUR}S (S pixels, such as {BLUR}8)",
+)
+
+
+class Method(Built):
+    """What all methods have in common."""
+
+    post: list[Annotated[str, POST]]  # bench/running/post.py
 
 
 class Run(TypedDict):
@@ -82,6 +95,7 @@ class Experiment(TypedDict):
     metrics: list[str]
     controls: list[str]
     quantities: list[str] | None
+    steps: Annotated[int, Between(2, 10_000)] | None
     sample: dict[str, Images | None]
     panel: Annotated[int, Between(1, 1000)] | list[str] | None
     rendering: Literal["overlay", "grey"]
@@ -89,11 +103,15 @@ class Experiment(TypedDict):
 
 GROUPS = {
     "run": Run, "data": Data, "model": Model, "compute": Compute, "report": Report, "paths": Paths,
-    "experiment": Experiment, "method": Built,
+    "experiment": Experiment, "method": Method,
 }  # fmt: skip
 
 
-OF_ALL = {"data": kinds(Data), "model": kinds(Model)}  # keys that a builder need not take: they are taken off before
+OF_ALL = {
+    "data": kinds(Data),
+    "model": kinds(Model),
+    "method": kinds(Method),
+}  # keys that a builder need not take: they are taken off before
 
 
 def settle(cfg: DictConfig, *, builders: bool = True) -> None:
@@ -104,6 +122,9 @@ def settle(cfg: DictConfig, *, builders: bool = True) -> None:
     for group, table in GROUPS.items():
         if cfg.get(group) is not None or group != "experiment":
             _settle(cfg, group, table, builders=builders)
+    if not cfg.method.get("post"):  # as if there were no such key
+        with open_dict(cfg.method):
+            cfg.method.pop("post", None)
     for name in cfg.get("metric") or ():
         _settle(cfg.metric, name, Built, "metric.", builders=builders)
 

@@ -1,4 +1,4 @@
-"""What a value becomes when it is taken away."""
+"""What a value becomes when it is taken away. (Or `linear`, what its surroundings suggest: metrics/imputation.py.)"""
 
 from collections.abc import Callable
 
@@ -24,4 +24,4 @@ def baseline_image(name: str, x: Images, colour: Callable[[], Tensor]) -> Images
             size, sigma = BLUR
             return gaussian_blur(x, [size, size], [sigma, sigma])
         case _:
-            raise ValueError(f"baseline {name!r}: expected black, confusion, grey or blur")
+            raise ValueError(f"baseline {name!r}: expected black, confusion, grey, blur or linear")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from bench.rng import Rng
 from bench.types import Images, Masks, Targets
 from metrics.baselines import baseline_image
+from metrics.imputation import imputed
 from metrics.orders import reveal_index
 
 Readings = dict[str, Tensor]  # what is read off the network: readout -> [B], or [B, S] along a curve
@@ -56,7 +57,10 @@ class MapBatch:
         self.model, self.x, self.target, self.attribution = model, x, target, attribution
         self.ids, self.seed, self.mask = ids, seed, mask
         # Each is worked out once, when the first metric asks.
-        self.baseline = cache(lambda name: baseline_image(name, x, colour))
+        everything = torch.ones_like(x[:, :1], dtype=torch.bool)
+        self.baseline = cache(
+            lambda name: imputed(x, everything, ids) if name == "linear" else baseline_image(name, x, colour)
+        )
         self.clean = cache(lambda: self.read(x))
         self.blank = cache(lambda name: self.read(self.baseline(name)))
         self.curves = cache(self._curves_of)
@@ -78,6 +82,12 @@ class MapBatch:
             "kl": -math.log(log_p.shape[1]) - log_p.mean(dim=1),
         }
 
+    def without(self, taken: Tensor, baseline: str) -> Images:
+        """The images after these values were taken away. taken: bool [B, 3 or 1, H, W]."""
+        if baseline == "linear":
+            return imputed(self.x, taken, self.ids)
+        return torch.where(taken, self.baseline(baseline), self.x)
+
     @torch.inference_mode()
     def _curves_of(self, order: str, baseline: str, step: int) -> tuple[Readings, Readings]:
         """Insertion and deletion, frame by frame: readout -> [B, S + 1], both ends included."""
@@ -88,12 +98,10 @@ class MapBatch:
                 f"{step} values a step leave no point between a curve's ends; expected fewer than {values}.", "step"
             )
         tau = tau.contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
-        x, blank = self.x, self.baseline(baseline)
         insertion, deletion = [self.blank(baseline)], [self.clean()]
         for i in range(1, steps):
-            touched = tau < i
-            insertion.append(self.read(torch.where(touched, x, blank)))
-            deletion.append(self.read(torch.where(touched, blank, x)))
+            insertion.append(self.read(self.without(tau >= i, baseline)))
+            deletion.append(self.read(self.without(tau < i, baseline)))
         insertion.append(self.clean())
         deletion.append(self.blank(baseline))
         return _curves(insertion), _curves(deletion)

@@ -25,15 +25,15 @@ def perturbation(
     batch: MapBatch,
     *,
     order: Literal["channel_union", "channel", "element", "pixel"],
-    baseline: Literal["black", "confusion", "grey", "blur"],
-    readout: Literal["probability", "kl"],
+    baseline: Literal["black", "confusion", "grey", "blur", "linear"],
+    readout: Literal["probability", "logit", "kl"],
     step: Annotated[int, Between(1)],
 ) -> Readings:
     """insertion and deletion, [B], areas over [0, 1]; insertion_curve and deletion_curve, [B, S + 1].
 
-    readout: `probability` of the target, in [0, 1], or `kl`: KL(uniform || p), in nats, which is large where the network
-    is certain. Insertion is better when high, deletion when low.
-    order: metrics/orders.py.  baseline: metrics/baselines.py.  step: values a step.
+    readout: `probability` of the target, in [0, 1]; its `logit`, which goes on where the probability is all but 1; or `kl`:
+    KL(uniform || p), in nats, which is large where the network is certain. Insertion is better when high, deletion when low.
+    order: metrics/orders.py.  baseline: metrics/baselines.py, `linear`: metrics/imputation.py.  step: values a step.
     Costs 2 (S − 1) forward passes, and the two ends, which all metrics of a batch share.
     """
     insertion, deletion = (readings[readout] for readings in batch.curves(order, baseline, step))

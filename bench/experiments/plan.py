@@ -13,6 +13,13 @@ An experiment (conf/experiment/*.yaml) names networks, metrics and rows. A row i
       - {method: attexplore, vary: {method.copies: [10, 20]}, param: N}      a row for each value: N = 10, N = 20
     published: {raster: eg}                  the printed rows of methods that say no more than their name
 
+An experiment that asks how far its numbers depend on something has `variants`, each a row more of some of its rows:
+
+    variants:
+      - {name: seed 1, of: [la, agi], set: {run.seed: 1}, metrics: [unified]}      rows "la, seed 1" and "agi, seed 1"
+
+`of`: methods, all if it is not there; `metrics`: of these rows alone, which rows themselves can say too.
+
 Where both are given, `methods` says which rows are wanted: experiment.methods=[sm,ig] narrows any table, or widens it by
 methods that it does not have. `controls: [random, raster]` are rows of every table whose methods are not named: maps
 without content, below the others. A row stands beside the printed row of its method, unless another row claims that by name.
@@ -29,7 +36,8 @@ from omegaconf import DictConfig, OmegaConf
 from bench.config import Config
 from bench.errors import UserError
 
-KEYS = {"method", "label", "set", "per_model", "published"}
+KEYS = {"method", "label", "set", "per_model", "published", "metrics"}
+VARIANT = {"name", "of", "set", "metrics"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class Row:
     settings: Mapping[str, object] = field(default_factory=dict)  # {"method.copies": 10}
     per_model: Mapping[str, Mapping[str, object]] = field(default_factory=dict)  # {network: more of them}
     published: Mapping[str, str] | None = None  # method, param, param_value of the printed row
+    metrics: tuple[str, ...] | None = None  # None: the experiment's
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ def rows(plan: Mapping) -> list[Row]:
     claimed |= {spec["published"] for spec in specs if isinstance(spec.get("published"), str)}
     specs += [{"method": name} for name in plan.get("controls") or [] if name not in {spec["method"] for spec in specs}]
     specs = [row for spec in specs for row in _varied(spec)]
+    specs += [_variant(spec, variant) for variant in plan.get("variants") or [] for spec in specs if _of(spec, variant)]
     if wanted := plan.get("methods"):
         specs = [s for name in wanted for s in [s for s in specs if name in (s["method"], s.get("label"))] or [name]]
         specs = [{"method": spec} if isinstance(spec, str) else spec for spec in specs]
@@ -89,7 +99,25 @@ def _row(spec: dict, renamed: Mapping[str, str], claimed: set[str]) -> Row:
     beside = {"method": beside} if isinstance(beside, str) else beside
     if beside is not None:
         beside = {key: str(value) for key, value in ({"method": method} | beside).items()}
-    return Row(method, spec.get("label", method), spec.get("set") or {}, spec.get("per_model") or {}, beside)
+    metrics = tuple(spec["metrics"]) if spec.get("metrics") else None
+    return Row(method, spec.get("label", method), spec.get("set") or {}, spec.get("per_model") or {}, beside, metrics)
+
+
+def _of(spec: dict, variant: dict) -> bool:
+    """Whether the variant has this row. UserError: a key that no variant has."""
+    if strange := set(variant) - VARIANT:
+        raise UserError(
+            f"experiment.variants: no variant has {', '.join(sorted(map(str, strange)))}; there are "
+            f"{', '.join(sorted(VARIANT))}."
+        )
+    return spec["method"] in (variant.get("of") or [spec["method"]])
+
+
+def _variant(spec: dict, variant: dict) -> dict:
+    own = {key: variant[key] for key in ("metrics",) if variant.get(key)}
+    settings = {**(spec.get("set") or {}), **(variant.get("set") or {})}
+    label = f"{spec.get('label', spec['method'])}, {variant['name']}"
+    return {**spec, **own, "label": label, "set": settings, "published": None}
 
 
 def _varied(spec: dict) -> list[dict]:
@@ -111,14 +139,29 @@ def _varied(spec: dict) -> list[dict]:
 def cells(plan: Mapping, table: list[Row] | None = None) -> list[Cell]:
     """Every row on every network, one network after the other, each with all metrics.  table: rows(plan), if at hand."""
     table = rows(plan) if table is None else table
-    shared = plan.get("per_model") or {}
-    return [_cell(row, model, plan["metrics"], shared.get(model, {})) for model in plan["models"] for row in table]
+    shared, steps = plan.get("per_model") or {}, plan.get("steps")
+    return [
+        _cell(row, model, list(row.metrics or plan["metrics"]), shared.get(model, {}), steps)
+        for model in plan["models"]
+        for row in table
+    ]
 
 
-def _cell(row: Row, model: str, metrics: list[str], shared: Mapping[str, object]) -> Cell:
+def _cell(row: Row, model: str, metrics: list[str], shared: Mapping[str, object], steps: int | None) -> Cell:
     settings = {**shared, **row.settings, **row.per_model.get(model, {})}
     chosen = [f"model={model}", f"method={row.method}", f"metric=[{','.join(metrics)}]"]
-    return Cell(row, model, tuple(metrics), chosen + [f"{key}={value}" for key, value in settings.items()])
+    if steps:  # in so many, whatever the size of the images
+        chosen += [f"metric.{name}.step={_step(name, steps)}" for name in metrics]
+    return Cell(row, model, tuple(metrics), chosen + [f"{key}={_said(value)}" for key, value in settings.items()])
+
+
+def _step(metric: str, steps: int) -> str:
+    """bench.config.step_of of the cell's own network and order."""
+    return f'"${{step_of:${{model.size}},${{metric.{metric}.order}},{steps}}}"'
+
+
+def _said(value: object) -> str:
+    return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def images(config: Config) -> list[str]:

@@ -68,30 +68,30 @@ def _cost(config: Config) -> str:
         return open_source(first.data, Preprocessing(size, size), first.run.seed)
 
     source, ids = opened(first.model.size or USUAL_SIZE)
-    ids = shard(ids, first.run.shard)
-    left = _left(configs, ids, source.collection)
-    maps = len(ids) * len(configs)
+    wanted = [shard(ids, config.cfg.run.shard) for config in configs]
+    left = _left(configs, wanted, source.collection)
+    maps = sum(map(len, wanted))
     there = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
-    return f"{plural(len(configs), 'cell')} of {plural(len(ids), 'image')}{there}: " + total(
+    return f"{plural(len(configs), 'cell')} of {plural(max(map(len, wanted)), 'image')}{there}: " + total(
         configs, lambda size: opened(size)[0], left
     )
 
 
-def _left(configs: list[Config], ids: list[str], collection: str | None) -> list[int]:
-    """How many images each cell lacks, going by the records of what has been run. Whether an image or the weights have
-    changed since, a cell sees when it starts.
+def _left(configs: list[Config], wanted: list[list[str]], collection: str | None) -> list[int]:
+    """How many of its images each cell lacks, going by the records of what has been run. Whether an image or the weights
+    have changed since, a cell sees when it starts.
     """
     results = Path(configs[0].cfg.paths.results)
     runs, rows = records.load_runs(results), load_rows(results)
     runs = {i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection}
-    done = rows[(rows["status"] == "ok") & rows["image_id"].isin(ids)].groupby("run_id")["image_id"].agg(set).to_dict()
+    done = rows[rows["status"] == "ok"].groupby("run_id")["image_id"].agg(set).to_dict()
     left = []
-    for config in configs:
+    for config, ids in zip(configs, wanted, strict=True):
         there, kept = set(ids) if config.cfg.get("metric") else set(), config.cfg.run.save_attributions
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}
-            wanted = records.asked(names, config.cfg)
-            found = [i for i, run in runs.items() if records.matches(run, names, wanted)]
+            asked = records.asked(names, config.cfg)
+            found = [i for i, run in runs.items() if records.matches(run, names, asked)]
             mapped = {i: Maps(results, runs[i]["attribution_id"]).among(ids) if kept else set(ids) for i in found}
             there &= set().union(*(done.get(i, set()) & mapped[i] for i in found))
         left.append(len(ids) - len(there))

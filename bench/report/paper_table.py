@@ -82,7 +82,7 @@ def _matched(
     cells, matching, notes = [], {}, []
     for cell in experiments.cells(plan, table):
         composed = configs.of(cell)
-        for metric in plan.metrics:
+        for metric in cell.metrics:
             names = composed.names | {"metric": metric}
             wanted = records.asked(names, composed.cfg)
             there = [i for i in runs if records.matches(runs[i], names, wanted)]

@@ -5,6 +5,7 @@ from torch import Tensor
 from bench.notes import listening
 from bench.rng import Rng
 from bench.running.job import Job
+from bench.running.kept import kept_maps
 from bench.running.timing import Clock
 from bench.types import Images, Targets
 
@@ -20,7 +21,9 @@ def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> t
     network = job.network
     before = network.forward_passes, network.backward_passes
     with Clock(job.compute) as clock, listening() as notes:
-        maps = job.method(network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach()
+        kept = kept_maps(job, ids)
+        made = kept is None
+        maps = job.method(network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach() if made else kept
     if maps.shape != x.shape:
         raise ValueError(
             f"{job.config.cfg.method._target_} returned {tuple(maps.shape)}; expected the input's shape {tuple(x.shape)}"
@@ -31,6 +34,8 @@ def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> t
         "forward_passes": (network.forward_passes - before[0]) / len(x),
         "backward_passes": (network.backward_passes - before[1]) / len(x),
     }
+    if not made:  # what it cost is told by the rows of the run that made them
+        same_for_all = dict.fromkeys(same_for_all)
     notes = {name: values.tolist() if isinstance(values, Tensor) else values for name, values in notes.items()}
     facts = []
     for i in range(n):

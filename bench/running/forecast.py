@@ -21,6 +21,7 @@ from bench.notes import listening
 from bench.rng import Rng
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
+from bench.running.post import build_method
 from bench.text import duration, plural
 from metrics.batch import MapBatch, Unfit
 
@@ -99,7 +100,10 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
 
     source: the images, by size in pixels. left: images that each job has still to compute.
     """
-    known, forward, backward, seconds, untimed = {}, 0, 0, 0.0, {}
+    passes, scored, forward, backward, seconds, untimed = {}, {}, 0, 0, 0.0, {}
+    kept = {
+        _map(config) for config in configs if config.cfg.run.save_attributions and not config.cfg.method.get("post")
+    }
     for config, images in zip(configs, left, strict=True):
         cfg, pace = config.cfg, None
         try:
@@ -107,21 +111,37 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
         except (UserError, HydraException, RuntimeError) as error:  # no such device, no memory, no such network
             untimed[config.names["model"]] = str(error).splitlines()[0]
         size = pace.size if pace else cfg.model.size or USUAL_SIZE
-        key = str([cfg.method, cfg.get("metric"), size])
-        if key not in known:
-            method = build(cfg.method, "method")
-            bind(method, source(size), cfg.run.seed)
-            metrics = {name: build(metric, f"metric.{name}") for name, metric in (cfg.get("metric") or {}).items()}
-            known[key] = count(method, metrics, Preprocessing(size, size), CLASSES)
-        of_method, back, scoring = known[key]
+        method, metric = str([cfg.method, size]), str([cfg.get("metric"), size])
+        if method not in passes:
+            built = build_method(cfg.method)
+            bind(built, source(size), cfg.run.seed)
+            passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
+        if metric not in scored:  # takes as many, whoever made the map
+            metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
+            scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES)[2]
+        (of_method, back), scoring = passes[method], scored[metric]
+        if cfg.method.get("post") and _map(config) in kept:  # its maps will lie there
+            of_method, back = 0, 0
         forward, backward = forward + images * (of_method + scoring), backward + images * back
         if pace:
             padded = -(-images // pace.batch_size) * pace.batch_size
             seconds += padded * ((of_method + scoring) * pace.forward + back * pace.backward)
-    passes = f"{forward:,} forward and {plural(backward, 'backward pass')} at most."
+    said = f"{forward:,} forward and {plural(backward, 'backward pass')} at most."
     if untimed:
-        return f"{passes} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
-    return f"{passes} About {duration(seconds)} here, one job after the other, going by a pass or two of each network."
+        return f"{said} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
+    return f"{said} About {duration(seconds)} here, one job after the other, going by a pass or two of each network."
+
+
+def _blank(model: nn.Module, x: torch.Tensor, target: torch.Tensor, rng: Rng) -> torch.Tensor:
+    return torch.zeros_like(x)
+
+
+def _map(config: Config) -> str:
+    """Which map it makes, as far as one sweep goes, before anything is done to it."""
+    method = {
+        key: value for key, value in OmegaConf.to_container(config.cfg.method, resolve=True).items() if key != "post"
+    }
+    return str([config.names, method, config.cfg.run.seed, config.cfg.run.target, config.cfg.compute.precision])
 
 
 @dataclass(frozen=True)

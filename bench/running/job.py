@@ -18,6 +18,7 @@ from bench.networks.examine import examine
 from bench.networks.network import Network, open_network
 from bench.running import compute
 from bench.running.colour import confusion_colour
+from bench.running.post import build_method
 from bench.store import records
 from bench.store.atomic import writable
 from bench.store.identity import Identity
@@ -41,6 +42,7 @@ class Job:
     results: Path
     save_attributions: bool
     warnings: list[str] = field(default_factory=list)  # what is unusual about the network, for the record
+    kept: Any = None  # what of the method's maps lies in the store: bench/running/kept.py
     _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -162,7 +164,7 @@ def open_job(config: Config) -> Job:
         raise UserError(
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
         )
-    method = build(cfg.method, "method")
+    method = build_method(cfg.method)
     bind(method, source, cfg.run.seed)
     return Job(
         config=config,

@@ -45,6 +45,8 @@ class Identity:
         model = {key: value for key, value in parts["model"].items() if key not in (*PLACES["model"], *OF_SOME)}
         model["random"] = parts["model"].get("weights") == "random"  # whichever file they are in, these are not in any
         method = {"name": names["method"], **parts["method"]}
+        if post := method.pop("post", None):
+            method["post"] = "+".join(post)
         if "layer" in method:
             method["layer"] = method["layer"] or parts["model"].get("feature_layer")
         if scored and "confusion" in scored.values():

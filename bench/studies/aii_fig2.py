@@ -35,7 +35,8 @@ from bench.report.document import Document
 from bench.report.table import Entry, Table, columns, count
 from bench.running.attribution import attribute
 from bench.running.compute import prepare
-from bench.running.job import Job, bind, build
+from bench.running.job import Job, bind
+from bench.running.post import build_method
 from bench.running.runner import predict
 from bench.studies import digits, study
 from bench.studies.digits import PAIR, PATCH, SIZE, Digits
@@ -66,7 +67,7 @@ def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digit
         for name in chosen:
             config = load([*rest, f"method={name}"])
             config = Config(config.cfg, {"data": "digits", "model": f"digits-{kind}", "method": name}, config.overrides)
-            method = build(config.cfg.method, "method")
+            method = build_method(config.cfg.method)
             bind(method, source, config.cfg.run.seed)
             found[kind].append(
                 Job(

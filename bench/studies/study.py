@@ -22,7 +22,8 @@ from bench.report.document import Document
 from bench.report.exhibits.exhibit import Figure
 from bench.report.table import Entry, measured
 from bench.running.forecast import forecast
-from bench.running.job import Job, bind, build, open_job
+from bench.running.job import Job, bind, open_job
+from bench.running.post import build_method
 from bench.text import duration
 
 Draw = Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
@@ -52,7 +53,7 @@ def cells(overrides: list[str], methods: tuple[str, ...]) -> list[list[Job]]:
         configs = [load([*overrides, *of_model, f"method={method}"]) for method in chosen]
         opened = [open_job(configs[0])]
         for config in configs[1:]:
-            method = build(config.cfg.method, "method")
+            method = build_method(config.cfg.method)
             bind(method, opened[0].source, opened[0].seed)
             opened.append(replace(opened[0], config=config, method=method))
         found.append(opened)
