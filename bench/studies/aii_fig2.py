@@ -1,4 +1,4 @@
-"""AII, Figures 2 and 3: extra information. Does a map show a patch that is used, and leave out one that is not?
+"""AII, Figure 2: extra information. Does a map show a patch that is used, and leave out one that is not?
 
     python -m bench.studies.aii_fig2 data.limit=40 method=aii,ig,sm
     make aii-fig2 LIMIT=40 METHODS=aii,ig,sm
@@ -135,7 +135,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     networks = {kind: digits.trained(kind, known, cfg.run.seed) for kind in digits.KINDS}
     uses = {kind: use(kind, network, held_out, pictures) for kind, network in networks.items()}
     by_kind = cells(overrides, networks, pictures)
-    title = "AII, Figures 2 and 3: extra information, a patch on digits"
+    title = "AII, Figure 2: extra information, a patch on digits"
     study.announce(title, [(job, len(job.ids)) for of_kind in by_kind.values() for job in of_kind])
 
     tables, rows = {}, []
