@@ -21,7 +21,7 @@ def torchvision_network(
 ) -> Built:
     """What is null comes from the weights' own recipe.
 
-    published_confusion: the colour that came with LA's first upload, of IMAGENET1K_V1 at 224 pixels under its own normalisation.
+    published_confusion: of LA's first upload, for IMAGENET1K_V1 at 224 pixels under its own normalisation.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
