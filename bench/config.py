@@ -1,5 +1,7 @@
 """Configurations: composed by Hydra, by `bench.run` or outside of it, and checked key by key."""
 
+import copy
+import functools
 import os
 import re
 import shlex
@@ -53,13 +55,19 @@ def load(overrides: list[str], *, builders: bool = True) -> Config:
     """
     typed = as_typed(overrides)
     composable(typed)
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("config", typed, return_hydra_config=True)
+        cfg = copy.deepcopy(_composed(CONF, tuple(typed)))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(str(error)) from error
     return configured(cfg, cfg.hydra.runtime.choices, overrides, builders=builders)
+
+
+@functools.lru_cache(maxsize=256)
+def _composed(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
+    """Kept, as composing takes a tenth of a second and a sweep asks twice for each cell: for the forecast and to run it."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=True)
 
 
 def configured(cfg: DictConfig, choices: DictConfig, overrides: list[str], *, builders: bool = True) -> Config:
