@@ -129,7 +129,12 @@ format: $(VENV)/dev ## put style right where a tool can
 clean: ## remove the set-up, not the results
 	rm -rf $(VENV) build *.egg-info
 
+# All variants in one sweep, then the rankings that they make beside each other.
+trust: $(VENV)/demo
+	$(PY) -m bench.run experiment=trust $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS); status=$$?; \
+	  $(PY) -m bench.studies.trust $(OPTIONS) && exit $$status
+
 # The table is made even if an image failed, and says so; make then fails as the run did.
-$(filter-out demo,$(EXPERIMENTS)): $(VENV)/demo
+$(filter-out demo trust,$(EXPERIMENTS)): $(VENV)/demo
 	$(PY) -m bench.run experiment=$(subst -,_,$@) $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS); status=$$?; \
 	  $(PY) -m bench.report experiment=$(subst -,_,$@) $(OPTIONS) && exit $$status

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.figures import style
 from bench.figures.style import COLOURS, INK
 
-CELL, FRAME = 0.36, 1.9  # inches: a number, and what the names take
+CELL, FRAME = 0.36, 1.6  # inches: a number, and what the names take
 DARK = 0.6  # from here on numbers are white
 SHADES = LinearSegmentedColormap.from_list("agreement", [COLOURS[1], "#ffffff", COLOURS[0]])  # orange, white, blue
 
@@ -29,7 +29,7 @@ def write(stem: Path, squares: list[Square]) -> list[Path]:
     """<stem>.png and <stem>.pdf: the squares side by side."""
     side = FRAME + CELL * max(len(square.names) for square in squares)
     with style.rc(stem.name):
-        figure = Figure((side * len(squares), side), dpi=style.DPI, layout="constrained")
+        figure = Figure((side * len(squares), side + 0.3), dpi=style.DPI, layout="constrained")
         for axes, square in zip(figure.subplots(1, len(squares), squeeze=False)[0], squares, strict=True):
             _draw(axes, square)
         return style.save(figure, stem)

@@ -38,7 +38,7 @@ from bench.studies import study
 
 EXPERIMENT, REFERENCE = "experiment=trust", "unified"
 GAMES = {
-    "unified": "black, element, probability",
+    "unified": "unified",
     "grey": "baseline grey",
     "blur": "baseline blur",
     "fair": "baseline confusion",
@@ -81,7 +81,7 @@ def variants(found: Mapping[str, Scores], named: list[str]) -> list[Ranked]:
         if own and name.startswith("seed"):
             some = set.intersection(*(set(rows.index) for rows in own.values()))
             if not any(variant[0].startswith("seed 0") for variant in made):
-                made.append(("seed 0, the images of the other seeds", _of(black, some), {}))
+                made.append(("seed 0, their images", _of(black, some), {}))
             made.append((name, _of(black, some) | own, {}))
         elif own:
             made.append((f"post {name}", own, {}))

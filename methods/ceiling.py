@@ -1,0 +1,76 @@
+"""The control that looks for the best order itself, patch by patch: what insertion and deletion could be at most, roughly.
+
+A greedy search over square patches. At each step every patch that has not gone yet is tried, and the best one goes:
+
+    insertion   the largest  p_t(black with the patches gone and this one shown)
+    gap         the largest of that minus p_t(x without the patches gone and this one)
+
+A patch's value is how early it goes. It sees what every method sees, network, image and class, and spends its passes on the
+score itself: it explains nothing. Greedy is not optimal, and patches are coarse: it is a high mark, not a bound.
+Agrees with: a slow rewrite, one image and one patch at a time. Cost for n = side² patches: n (n + 1) / 2 forward passes,
+twice that for gap.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench.ranges import Between
+from bench.rng import Rng
+from bench.types import Images, Targets
+from methods.parts.gradient import at
+
+
+@torch.no_grad()
+def ceiling_map(
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    rng: Rng,
+    *,
+    side: Annotated[int, Between(2, 14)],
+    optimises: Literal["insertion", "gap"],
+) -> Images:
+    """From n, the patch that goes first, to 1; the same in all channels. One candidate of each image a pass.
+
+    side: patches along a side.  optimises: the score that each step makes as large as it can.
+    """
+    label, n = _patches(x, side), side * side
+    images = torch.arange(len(x), device=x.device)
+    value = torch.zeros(len(x), n, dtype=x.dtype, device=x.device)
+    for step in range(n):
+        gains = torch.full_like(value, -torch.inf)
+        open_ = (
+            (value == 0).nonzero()[:, 1].view(len(x), n - step)
+        )  # each image's patches that have not gone, [B, n - step]
+        for candidate in open_.unbind(dim=1):
+            gone = value > 0
+            gone[images, candidate] = True
+            gains[images, candidate] = _gain(model, x, target, gone[:, label][:, None], optimises)
+        value[images, gains.argmax(dim=1)] = n - step
+    return value[:, label][:, None].expand_as(x).contiguous()
+
+
+def _gain(model: nn.Module, x: Images, target: Targets, gone: Tensor, optimises: str) -> Tensor:
+    """[B], float. gone: bool [B, 1, H, W]."""
+    nothing = torch.zeros_like(x)
+    shown = at(model(torch.where(gone, x, nothing)).softmax(dim=1), target)
+    if optimises == "insertion":
+        return shown
+    return shown - at(model(torch.where(gone, nothing, x)).softmax(dim=1), target)
+
+
+def _patches(x: Images, side: int) -> Tensor:
+    """int64 [H, W]: to which of side² patches, as equal as they can be, a pixel belongs."""
+    rows, columns = (torch.arange(length, device=x.device) * side // length for length in x.shape[2:])
+    return rows[:, None] * side + columns
+
+
+def passes(network: nn.Module | None, *, side: int, optimises: str) -> tuple[int, int]:
+    """Forward and backward passes of an image."""
+    n = side * side
+    return n * (n + 1) // 2 * (2 if optimises == "gap" else 1), 0
+
+
+ceiling_map.passes = passes  # type: ignore[attr-defined]
