@@ -11,6 +11,7 @@ An experiment (conf/experiment/*.yaml) names networks, metrics and rows. A row i
         per_model: {resnet50: {method.layer: layer3}}    more of them, on one network
         published: {param: N, param_value: 10}       the printed row that it stands beside: method, param, param_value
       - {method: attexplore, vary: {method.copies: [10, 20]}, param: N}      a row for each value: N = 10, N = 20
+    set: {metric.unified.step: 5376}         settings of all rows; those of a metric that is not played are passed over
     published: {raster: eg}                  the printed rows of methods that say no more than their name
 
 Where both are given, `methods` says which rows are wanted: experiment.methods=[sm,ig] narrows any table, or widens it by
@@ -111,14 +112,21 @@ def _varied(spec: dict) -> list[dict]:
 def cells(plan: Mapping, table: list[Row] | None = None) -> list[Cell]:
     """Every row on every network, one network after the other, each with all metrics.  table: rows(plan), if at hand."""
     table = rows(plan) if table is None else table
-    shared = plan.get("per_model") or {}
-    return [_cell(row, model, plan["metrics"], shared.get(model, {})) for model in plan["models"] for row in table]
+    of_all, per_model = plan.get("set") or {}, plan.get("per_model") or {}
+    shared = {model: {**of_all, **per_model.get(model, {})} for model in plan["models"]}
+    return [_cell(row, model, plan["metrics"], shared[model]) for model in plan["models"] for row in table]
 
 
 def _cell(row: Row, model: str, metrics: list[str], shared: Mapping[str, object]) -> Cell:
     settings = {**shared, **row.settings, **row.per_model.get(model, {})}
+    settings = {key: value for key, value in settings.items() if _played(key, metrics)}
     chosen = [f"model={model}", f"method={row.method}", f"metric=[{','.join(metrics)}]"]
     return Cell(row, model, tuple(metrics), chosen + [f"{key}={value}" for key, value in settings.items()])
+
+
+def _played(key: str, metrics: list[str]) -> bool:
+    group, _, rest = key.partition(".")
+    return group != "metric" or rest.partition(".")[0] in metrics
 
 
 def images(config: Config) -> list[str]:

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from bench.errors import Refused, UserError
 from bench.notes import listening
 from bench.rng import Rng
 from bench.running.job import Job
@@ -20,7 +21,10 @@ def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> t
     network = job.network
     before = network.forward_passes, network.backward_passes
     with Clock(job.compute) as clock, listening() as notes:
-        maps = job.method(network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach()
+        try:
+            maps = job.method(network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach()
+        except UserError as error:
+            raise Refused(str(error)) from error
     if maps.shape != x.shape:
         raise ValueError(
             f"{job.config.cfg.method._target_} returned {tuple(maps.shape)}; expected the input's shape {tuple(x.shape)}"
