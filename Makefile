@@ -41,7 +41,11 @@ $(VENV)/demo: $(VENV)/python pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/demo
-	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,dev,digits,hf]"
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,lite,dev,digits,hf]"
+	touch $@
+
+$(VENV)/others: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,captum,cam,lrp]"
 	touch $@
 
 $(VENV)/digits: $(VENV)/demo
@@ -128,6 +132,8 @@ format: $(VENV)/dev ## put style right where a tool can
 
 clean: ## remove the set-up, not the results
 	rm -rf $(VENV) build *.egg-info
+
+atlas: $(VENV)/others # other libraries' methods
 
 # The table is made even if an image failed, and says so; make then fails as the run did.
 $(filter-out demo,$(EXPERIMENTS)): $(VENV)/demo

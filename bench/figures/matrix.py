@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from bench.figures import style
 
 CELL = (0.46, 0.2)  # inches
-LETTER, HEAD, FRAME = 0.066, 0.062, 0.45  # inches: of a row's name, of a slanted column's, around all of it
+LETTER, HEAD, FRAME = 0.066, 0.05, 0.45  # inches: of a row's name, of a slanted column's, around all of it
 WORDS = 0.62  # inches, of a column of words
 MAP = colormaps["cividis"]  # for every colour vision
 DARK, LIGHT = "#10151b", "#ffffff"  # on a cell's colour, which is the same on every page

@@ -18,7 +18,8 @@ from bench.text import slug
 
 ABOUT = (
     "Ranks by the mean over images, 1 the best and dark; of insertion and deletion by their GAP. Bold: the best, and rows "
-    "that a paired test does not tell from it. From the top: by mean rank. Passes and seconds: of the method, for one image."
+    "that a paired test does not tell from it. From the top: by mean rank over the metrics shown, whatever these measure. "
+    "Passes and seconds: of the method, for one image."
 )
 
 

@@ -13,7 +13,7 @@ GAP = "gap"  # of the first metric that has one
 ABOUT = (
     "Left and below is cheap and unfaithful. Point: mean GAP over images, and its 95 % bootstrap interval; grey: controls. "
     "Passes: forward and backward ones of the method for one image, mean over images. Seconds: of the method, an image's "
-    "share of its batch, on the device above."
+    "share of its batch, on the device above; of a first batch, its library's import too."
 )
 PASSES, SECONDS = "passes", "seconds"
 
@@ -30,12 +30,12 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
         for what, axis in ((PASSES, "forward and backward passes an image"), (SECONDS, "seconds an image")):
             dots = [
                 scatter.Dot(line["row"], line[what], *(line[k] for k in ("mean", "ci_low", "ci_high")), aside=control)
-                for line in part.to_dict("records")
+                for line in part.dropna(subset=[what]).to_dict("records")
                 for control in [line["method"] in (plan.get("controls") or ())]
             ]
             kind = part["kind"].iloc[0]
             y = f"{kind.title}{ARROWS[kind.better]} of {part['metric'].iloc[0]}"
-            fields.append(scatter.Field(f"{model} · {data}: {what}", axis, y, dots))
+            fields += [scatter.Field(f"{model} · {data}: {what}", axis, y, dots)] if dots else []
     if fields:
         files = scatter.write(found.folder / plan.name, fields)
         pictures = tuple((field.title, scatter.svg(f"{plan.name}-cost-{k}", field)) for k, field in enumerate(fields))
