@@ -41,7 +41,11 @@ $(VENV)/demo: $(VENV)/python pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/demo
-	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,dev,digits,hf]"
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,lite,dev,digits,hf]"
+	touch $@
+
+$(VENV)/others: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,captum,cam,lrp]"
 	touch $@
 
 $(VENV)/digits: $(VENV)/demo
@@ -133,6 +137,8 @@ clean: ## remove the set-up, not the results
 trust: $(VENV)/demo
 	$(PY) -m bench.run experiment=trust $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS); status=$$?; \
 	  $(PY) -m bench.studies.trust $(OPTIONS) && exit $$status
+
+atlas: $(VENV)/others # other libraries' methods
 
 # The table is made even if an image failed, and says so; make then fails as the run did.
 $(filter-out demo trust,$(EXPERIMENTS)): $(VENV)/demo

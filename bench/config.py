@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import UserError
 from bench.settings import settle
+from bench.text import called
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -149,5 +150,5 @@ def chosen(cfg: DictConfig, choices: DictConfig) -> dict[str, str]:
     names = {group: choices[group] for group in ("data", "model", "method")}
     network = OmegaConf.to_container(cfg.model).get("name", names["model"])
     if network not in (names["model"], "???"):
-        names["model"] += f"-{network}"
+        names["model"] += f"-{called(network)}"
     return names

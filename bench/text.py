@@ -22,6 +22,13 @@ def slug(*names: str) -> str:
     return re.sub(r"[^\w.-]+", "-", "_".join(names))
 
 
+def called(network: str) -> str:
+    """A network's name as part of a file's: of a folder its last part, of a hub's id owner--name."""
+    if network.startswith(("/", "./", "../", "~")):
+        network = network.rstrip("/").rpartition("/")[2]
+    return network.replace("/", "--")
+
+
 def natural(name: str) -> list:
     """A key to sort by: la_table9 before la_table10."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)]

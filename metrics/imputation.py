@@ -32,10 +32,10 @@ REGULAR = 1e-6  # of a diagonal around 1
 COARSEST = 8  # pixels of its shorter side at most; there the equations are solved directly
 HEAD, TAIL, ALL = slice(None, -1), slice(1, None), slice(None)
 EDGES = {  # weight; the one end's rows and columns, the other's
-    "across": (1 / 6, (ALL, HEAD), (ALL, TAIL)),
-    "down": (1 / 6, (HEAD, ALL), (TAIL, ALL)),
-    "falling": (1 / 12, (HEAD, HEAD), (TAIL, TAIL)),
-    "rising": (1 / 12, (HEAD, TAIL), (TAIL, HEAD)),
+    "across": (1 / 6, (..., ALL, HEAD), (..., ALL, TAIL)),
+    "down": (1 / 6, (..., HEAD, ALL), (..., TAIL, ALL)),
+    "falling": (1 / 12, (..., HEAD, HEAD), (..., TAIL, TAIL)),
+    "rising": (1 / 12, (..., HEAD, TAIL), (..., TAIL, HEAD)),
 }
 
 
@@ -86,8 +86,8 @@ class _Grid:
     def times(self, v: Tensor) -> Tensor:
         product = self.diagonal * v
         for name, (_, one, other) in EDGES.items():
-            product[(..., *one)] -= self.edges[name] * v[(..., *other)]
-            product[(..., *other)] -= self.edges[name] * v[(..., *one)]
+            product[one] -= self.edges[name] * v[other]
+            product[other] -= self.edges[name] * v[one]
         return product
 
     def inverted(self) -> Tensor:
@@ -107,9 +107,9 @@ def _fine(missing: Tensor, dtype: torch.dtype) -> _Grid:
     """Of the missing values; those that are there stand on the other side of the equations."""
     inside, diagonal, edges = missing.to(dtype), torch.zeros_like(missing, dtype=dtype), {}
     for name, (weight, one, other) in EDGES.items():
-        edges[name] = weight * inside[(..., *one)] * inside[(..., *other)]
-        diagonal[(..., *one)] += weight
-        diagonal[(..., *other)] += weight
+        edges[name] = weight * inside[one] * inside[other]
+        diagonal[one] += weight
+        diagonal[other] += weight
     return _Grid(edges, diagonal * inside)
 
 

@@ -158,7 +158,7 @@ def test_models(file, tmp_path):
     """`tiny` runs; the others have the same keys and ranges, and weights that are large or far away."""
     name = file.rpartition("/")[2]
     small = [o for o in SMALL if not o.startswith("model.")] if name != "tiny" else SMALL
-    named = ["model.name=resnet18"] if name in ("timm", "torchvision") else []
+    named = ["model.name=resnet18"] if name in ("timm", "torchvision", "hf") else []
     base = load([*small, *QUICK, f"model={name}", *named, f"paths.results={tmp_path}", "method=gradcam"])
     keys = leaves(OmegaConf.to_container(base.cfg.model), "model")
     try_all(base, keys, lambda config: run_one(open_job(config), tmp_path) if name == "tiny" else None)

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.networks.network import open_network
 from bench.networks.weights import fill, read_weights
 
-MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+MODELS = sorted({path.stem for path in (CONF / "model").glob("*.yaml")} - {"hf"})  # tests/test_huggingface.py
 GENERIC = {"timm": ["model.name=resnet10t"], "torchvision": ["model.name=squeezenet1_1"]}
 
 

@@ -11,6 +11,7 @@ An experiment (conf/experiment/*.yaml) names networks, metrics and rows. A row i
         per_model: {resnet50: {method.layer: layer3}}    more of them, on one network
         published: {param: N, param_value: 10}       the printed row that it stands beside: method, param, param_value
       - {method: attexplore, vary: {method.copies: [10, 20]}, param: N}      a row for each value: N = 10, N = 20
+    set: {metric.unified.step: 5376}         settings of all rows; those of a metric that is not played are passed over
     published: {raster: eg}                  the printed rows of methods that say no more than their name
 
 An experiment that asks how far its numbers depend on something has `variants`, each a row more of some of its rows:
@@ -139,9 +140,10 @@ def _varied(spec: dict) -> list[dict]:
 def cells(plan: Mapping, table: list[Row] | None = None) -> list[Cell]:
     """Every row on every network, one network after the other, each with all metrics.  table: rows(plan), if at hand."""
     table = rows(plan) if table is None else table
-    shared, steps = plan.get("per_model") or {}, plan.get("steps")
+    of_all, per_model, steps = plan.get("set") or {}, plan.get("per_model") or {}, plan.get("steps")
+    shared = {model: {**of_all, **per_model.get(model, {})} for model in plan["models"]}
     return [
-        _cell(row, model, list(row.metrics or plan["metrics"]), shared.get(model, {}), steps)
+        _cell(row, model, list(row.metrics or plan["metrics"]), shared[model], steps)
         for model in plan["models"]
         for row in table
     ]
@@ -149,6 +151,7 @@ def cells(plan: Mapping, table: list[Row] | None = None) -> list[Cell]:
 
 def _cell(row: Row, model: str, metrics: list[str], shared: Mapping[str, object], steps: int | None) -> Cell:
     settings = {**shared, **row.settings, **row.per_model.get(model, {})}
+    settings = {key: value for key, value in settings.items() if _played(key, metrics)}
     chosen = [f"model={model}", f"method={row.method}", f"metric=[{','.join(metrics)}]"]
     if steps:  # in so many, whatever the size of the images
         chosen += [f"metric.{name}.step={_step(name, steps)}" for name in metrics]
@@ -162,6 +165,11 @@ def _step(metric: str, steps: int) -> str:
 
 def _said(value: object) -> str:
     return f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)
+
+
+def _played(key: str, metrics: list[str]) -> bool:
+    group, _, rest = key.partition(".")
+    return group != "metric" or rest.partition(".")[0] in metrics
 
 
 def images(config: Config) -> list[str]:

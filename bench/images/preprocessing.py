@@ -27,6 +27,7 @@ class Preprocessing:
     interpolation: str = "bilinear"  # Pillow's, always antialiased
     crop: str = "center"
     fill: tuple[int, int, int] = (0, 0, 0)  # r, g, b of 255: around a picture with crop: border
+    down: bool = False  # a crop in the middle of an odd rest: the corner rounds down, as in transformers; else to even
 
     def __post_init__(self):
         for key, known in (("crop", CROPS), ("interpolation", INTERPOLATIONS)):
@@ -51,6 +52,9 @@ class Preprocessing:
             longest = max(image.size) / self.resize
             image = self._resampled(image, [max(1, round(side / longest)) for side in (image.height, image.width)])
             image = self._padded(image)
+        if self.down and min(image.size) >= self.size:
+            left, top = ((side - self.size) // 2 for side in image.size)
+            return image.crop((left, top, left + self.size, top + self.size))
         return F.center_crop(image, [self.size, self.size])
 
     def _padded(self, image: Image.Image) -> Image.Image:

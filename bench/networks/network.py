@@ -4,7 +4,7 @@ import copy
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Recipe:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     crop: str = "center"
+    down: bool = False  # see Preprocessing
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Built:
     weights_file: Path | None = None
     recipe: Recipe | None = None  # None: the settings say all
     confusion: list[float] | None = None  # the colour that was published of these weights
+    found: Mapping[str, str] = field(default_factory=dict)  # what else makes the run another one, and no setting says
+    recorded: Mapping[str, Any] = field(default_factory=dict)  # what else its record says
 
 
 class Network(nn.Module):
@@ -60,6 +63,8 @@ class Network(nn.Module):
         confusion: list[float] | None,
         weights_file: Path | None,
         name: str | None = None,
+        found: Mapping[str, str] | None = None,
+        recorded: Mapping[str, Any] | None = None,
     ):
         super().__init__()
         self.net = net
@@ -70,6 +75,7 @@ class Network(nn.Module):
         self.feature_layer = feature_layer
         self.confusion = confusion
         self.weights_file = weights_file
+        self.found, self.recorded = dict(found or {}), dict(recorded or {})
         self.forward_passes = self.backward_passes = 0
         self.eval().requires_grad_(False)
 
@@ -162,12 +168,15 @@ def open_network(cfg: DictConfig) -> Network:
             resize=resize,
             interpolation=said["interpolation"] or recipe.interpolation,
             crop=crop,
+            down=recipe is not None and recipe.down,
             fill=tuple(round(255 * value) for value in mean) if crop == "border" else (0, 0, 0),  # type: ignore[arg-type]
         ),
         feature_layer=said["feature_layer"],
         confusion=colour or (built.confusion if as_published else None),
         weights_file=built.weights_file,
         name=built.name,
+        found=built.found,
+        recorded=built.recorded,
     )
 
 

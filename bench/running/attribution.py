@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from bench.errors import Refused, UserError
 from bench.notes import listening
 from bench.rng import Rng
 from bench.running.job import Job
@@ -23,13 +24,18 @@ def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> t
     with Clock(job.compute) as clock, listening() as notes:
         kept = kept_maps(job, ids)
         made = kept is None
-        maps = job.method(network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach() if made else kept
+        try:
+            maps = (
+                job.method(network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach() if made else kept
+            )
+        except UserError as error:
+            raise Refused(str(error)) from error
     if maps.shape != x.shape:
         raise ValueError(
             f"{job.config.cfg.method._target_} returned {tuple(maps.shape)}; expected the input's shape {tuple(x.shape)}"
         )
     finite = maps.isfinite().flatten(1).all(dim=1).tolist()
-    same_for_all = {
+    same_for_all: dict[str, float | None] = {
         "seconds_attribution": clock.seconds / n,
         "forward_passes": (network.forward_passes - before[0]) / len(x),
         "backward_passes": (network.backward_passes - before[1]) / len(x),

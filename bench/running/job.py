@@ -65,6 +65,7 @@ class Job:
             "device": self.compute.device.type,
             "collection": self.source.collection,
         }
+        found |= self.network.found
         found |= {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
         if self.config.cfg.compute.allow_chance:
             found["chance"] = "allowed"
@@ -127,7 +128,7 @@ class Job:
             "config": config,
             **(asdict(said(config["metric"]["_target_"])) if metric else {}),
             "preprocessing": vars(self.network.preprocessing),
-            "weights": {"digest": self.weights, **_file(self.network.weights_file)},
+            "weights": {"digest": self.weights, **_file(self.network.weights_file), **self.network.recorded},
             **({"confusion": self.colour} if metric and config["metric"].get("baseline") == "confusion" else {}),
             **({"warnings": self.warnings} if self.warnings else {}),
             "data": {"images": len(self.source.ids), "collection": self.source.collection},

@@ -55,7 +55,7 @@ class Processed:
 def build_method(cfg: DictConfig) -> Callable:
     """The method that a configuration's `method` describes, and what is done to its maps."""
     post = tuple(cfg.get("post") or ())
-    plain = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "post"]) if "post" in cfg else cfg
+    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "post"]) if "post" in cfg else cfg
     method = build(plain, "method")
     return Processed(method, post) if post else method
 

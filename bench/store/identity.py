@@ -12,6 +12,7 @@ from typing import Any
 
 from bench import PROTOCOL
 from bench.store import code
+from bench.text import called
 
 PLACES = {  # other values are the same run all the same
     "model": ("weights",),
@@ -43,6 +44,8 @@ class Identity:
         parts = {group: addressless(config[group]) for group in ("model", "data", "method")}
         scored = {"name": metric, **addressless(config["metric"])} if metric else None
         model = {key: value for key, value in parts["model"].items() if key not in (*PLACES["model"], *OF_SOME)}
+        if "name" in model:
+            model["name"] = called(str(model["name"]))
         model["random"] = parts["model"].get("weights") == "random"  # whichever file they are in, these are not in any
         method = {"name": names["method"], **parts["method"]}
         if post := method.pop("post", None):

@@ -49,7 +49,7 @@ BROKEN = (pa.ArrowException, OSError)  # what reading raises of a file that is c
 ROWS_A_FILE = 1000
 PARTITIONS = ["data", "model", "method", "metric"]
 SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]
-SCALARS += ["seconds_attribution"]  # all that a table needs
+SCALARS += ["seconds_attribution", "forward_passes", "backward_passes"]  # all that a table needs
 LISTINGS = 5  # how often files are listed, if some vanish each time
 
 

@@ -27,7 +27,7 @@ import pandas as pd
 
 from bench.config import Config, load
 from bench.errors import UserError
-from bench.figures import matrix
+from bench.figures import agreement
 from bench.report import intervals, paper_table
 from bench.report.document import Document
 from bench.report.significance import tau_b
@@ -167,7 +167,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
         for quantity, title in QUANTITIES.items():
             square = agreement(ranked, quantity)
             names = [variant.name for variant in ranked]
-            squares.append(matrix.Square(f"{title}: Kendall's τ-b, {model}", names, square))
+            squares.append(agreement.Square(f"{title}: Kendall's τ-b, {model}", names, square))
             below = [sentence(told, quantity)] if len(told) else []
             tables.append(_scores(ranked, quantity, f"{model} · {title}"))
             tables.append(_claims(told, quantity, f"{model} · claims by {title}", below))
@@ -176,7 +176,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
             facts += [f"{model}. {line}" for line in below]
         lines += [line for variant in ranked for line in _lines(model, variant)]
     document = Document("trust", plan.title, pd.DataFrame(lines), tables=tables, facts=facts)
-    return document, lambda stem: matrix.write(stem, squares), results
+    return document, lambda stem: agreement.write(stem, squares), results
 
 
 def read(config: Config, results: Path) -> dict[str, dict[str, Scores]]:

@@ -1,6 +1,6 @@
 """How much of what is possible: (score - random) / (ceiling - random), where a network and metric have both controls.
 
-0: no better than chance; 1: as good as a greedy search for the best order on patches (methods/ceiling.py), which is no bound.
+0: no better than chance; 1: as good as a greedy search for the best order on patches (methods/ceiling.py), no bound.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ CHANCE, CEILING = "random", "ceiling"
 
 
 def share(score: np.ndarray, chance: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
-    """(score - chance) / (ceiling - chance), whether high or low is better; NaN where the ceiling is no better than chance."""
+    """(score - chance) / (ceiling - chance), high or low; NaN where the ceiling is no better than chance."""
     room = np.asarray(ceiling - chance, dtype=float)
     return np.divide(score - chance, room, out=np.full_like(room, np.nan), where=room != 0)
 
