@@ -25,9 +25,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bench.cli import command
 from bench.config import Config, load
 from bench.errors import UserError
-from bench.figures import agreement
+from bench.figures.squares import Square, write
 from bench.report import intervals, paper_table
 from bench.report.document import Document
 from bench.report.significance import tau_b
@@ -151,6 +152,10 @@ def sentence(told: pd.DataFrame, quantity: str) -> str:
     )
 
 
+def main(arguments: list[str]) -> None:
+    study.write(*make(arguments))
+
+
 def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     config = load([EXPERIMENT, *overrides], builders=False)
     plan, results = config.cfg.experiment, Path(config.cfg.paths.results)
@@ -167,7 +172,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
         for quantity, title in QUANTITIES.items():
             square = agreement(ranked, quantity)
             names = [variant.name for variant in ranked]
-            squares.append(agreement.Square(f"{title}: Kendall's τ-b, {model}", names, square))
+            squares.append(Square(f"{title}: Kendall's τ-b, {model}", names, square))
             below = [sentence(told, quantity)] if len(told) else []
             tables.append(_scores(ranked, quantity, f"{model} · {title}"))
             tables.append(_claims(told, quantity, f"{model} · claims by {title}", below))
@@ -176,7 +181,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
             facts += [f"{model}. {line}" for line in below]
         lines += [line for variant in ranked for line in _lines(model, variant)]
     document = Document("trust", plan.title, pd.DataFrame(lines), tables=tables, facts=facts)
-    return document, lambda stem: agreement.write(stem, squares), results
+    return document, lambda stem: write(stem, squares), results
 
 
 def read(config: Config, results: Path) -> dict[str, dict[str, Scores]]:
@@ -255,4 +260,4 @@ def _agreement(ranked: list[Ranked], square: np.ndarray, title: str) -> Table:
 
 
 if __name__ == "__main__":
-    study.main(__doc__, make)
+    command(__doc__, main)
