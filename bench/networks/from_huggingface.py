@@ -86,9 +86,10 @@ def _built(
         raise UserError(f"{name} is a {config.model_type}, which transformers has no image classifier of.")
     if weights is not None:
         return seeded(lambda: family.from_config(config)).float()
-    net, report = seeded(
+    loaded: Any = seeded(
         lambda: family.from_pretrained(place, **at, config=config, dtype=torch.float32, output_loading_info=True)
     )
+    net, report = loaded
     if lacking := sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]):
         raise UserError(
             f"{name} has no weights for {lacking[0]}, and random ones would take their place: it is no classifier as it "
@@ -123,21 +124,21 @@ def _class_names(config: Any) -> list[str]:
 
 def read(processor: Any, name: str) -> Recipe:
     """What a processor says of itself. UserError: it does what we do not."""
-    size, edge = _side(getattr(processor, "size", None))
+    square, edge = _side(getattr(processor, "size", None))
     crop, _ = _side(getattr(processor, "crop_size", None))
     share = getattr(processor, "crop_pct", None)
-    if not getattr(processor, "do_resize", False) or not (size or edge):
+    if not getattr(processor, "do_resize", False) or not (square or edge):
         raise UserError(_not_followed(processor, name, "it does not make every picture square and of one size"))
     if share and edge:
         resize, size, kind = (edge, edge, "squash") if edge >= SQUASHED_FROM else (int(edge / share), edge, "center")
     elif getattr(processor, "do_center_crop", False) and crop:
-        resize, size, kind = (edge, crop, "center") if edge else (size, crop, "squash")
-    elif size:
-        resize, kind = size, "squash"
+        resize, size, kind = square or edge, crop, "squash" if square else "center"
+    elif square:
+        resize, size, kind = square, square, "squash"
     else:
         raise UserError(_not_followed(processor, name, "it leaves pictures in their own proportions"))
     scale = 255 * processor.rescale_factor if getattr(processor, "do_rescale", False) else 255.0
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    mean, std = _three(0.0), _three(1.0)
     if getattr(processor, "do_normalize", False):
         mean, std = _three(processor.image_mean), _three(processor.image_std)
     proportion = resize / size
