@@ -132,7 +132,7 @@ def read(processor: Any, name: str) -> Recipe:
     if share and edge:
         resize, size, kind = (edge, edge, "squash") if edge >= SQUASHED_FROM else (int(edge / share), edge, "center")
     elif getattr(processor, "do_center_crop", False) and crop:
-        resize, size, kind = square or edge, crop, "squash" if square else "center"
+        resize, size, kind = square or edge or crop, crop, "squash" if square else "center"
     elif square:
         resize, size, kind = square, square, "squash"
     else:
