@@ -64,7 +64,11 @@ def huggingface_network(*, name: str, revision: str | None, weights: str | None)
         weights_file=file,
         recipe=recipe,
         found={"recipe": _told(recipe)},
-        recorded={"revision": getattr(config, "_commit_hash", None), **({"classes": names} if names else {})},
+        recorded={
+            "revision": getattr(config, "_commit_hash", None),  # the commit, whatever was asked for
+            "transformers": transformers.__version__,
+            **({"classes": names} if names else {}),
+        },
     )
 
 
