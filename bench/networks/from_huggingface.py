@@ -64,7 +64,11 @@ def huggingface_network(*, name: str, revision: str | None, weights: str | None)
         weights_file=file,
         recipe=recipe,
         found={"recipe": _told(recipe)},
-        recorded={"revision": getattr(config, "_commit_hash", None), **({"classes": names} if names else {})},
+        recorded={
+            "revision": getattr(config, "_commit_hash", None),  # the commit, whatever was asked for
+            "transformers": transformers.__version__,
+            **({"classes": names} if names else {}),
+        },
     )
 
 
@@ -124,22 +128,21 @@ def _class_names(config: Any) -> list[str]:
 
 def read(processor: Any, name: str) -> Recipe:
     """What a processor says of itself. UserError: it does what we do not."""
-    size, edge = _side(getattr(processor, "size", None))
+    square, edge = _side(getattr(processor, "size", None))
     crop, _ = _side(getattr(processor, "crop_size", None))
     share = getattr(processor, "crop_pct", None)
-    if not getattr(processor, "do_resize", False) or not (size or edge):
+    if not getattr(processor, "do_resize", False) or not (square or edge):
         raise UserError(_not_followed(processor, name, "it does not make every picture square and of one size"))
     if share and edge:
         resize, size, kind = (edge, edge, "squash") if edge >= SQUASHED_FROM else (int(edge / share), edge, "center")
     elif getattr(processor, "do_center_crop", False) and crop:
-        resize, size, kind = edge or size, crop, "center" if edge else "squash"  # type: ignore[assignment]  # one of them is there
-    elif size:
-        resize, kind = size, "squash"
+        resize, size, kind = square or edge or crop, crop, "squash" if square else "center"
+    elif square:
+        resize, size, kind = square, square, "squash"
     else:
         raise UserError(_not_followed(processor, name, "it leaves pictures in their own proportions"))
     scale = 255 * processor.rescale_factor if getattr(processor, "do_rescale", False) else 255.0
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    mean, std = _three(0.0), _three(1.0)
     if getattr(processor, "do_normalize", False):
         mean, std = _three(processor.image_mean), _three(processor.image_std)
     proportion = resize / size

@@ -196,7 +196,8 @@ def read(config: Config, results: Path) -> dict[str, dict[str, Scores]]:
             if there:
                 scored = Rows(results, runs[there[0]]["cell"], there[0]).read().to_pandas()
                 scored = scored[scored["status"] == "ok"].drop_duplicates("image_id").set_index("image_id")
-                found.setdefault(model, {}).setdefault(metric, {})[label] = scored
+                if len(scored):
+                    found.setdefault(model, {}).setdefault(metric, {})[label] = scored
     return found
 
 
