@@ -18,7 +18,7 @@ SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Figures that are no experiment: a recipe of its own each, which writes $(RESULTS)/report/NAME.png and .pdf (NAME: la_fig2).
 FIGURES := la-fig2 aii-fig1 aii-fig2
-TARGETS := $(filter-out demo,$(EXPERIMENTS)) $(FIGURES)
+TARGETS := $(filter-out demo trust atlas,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
@@ -109,7 +109,7 @@ SMALL = model.size=32 data.limit=2 compute.batch_size=2 paths.results=$(SMOKE)
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
 TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0"
 
-smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some twelve minutes
+smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some fifteen minutes
 	rm -rf $(SMOKE)
 	$(PY) -m bench.run -m 'method=glob(*,exclude=[precomputed,captum,cam,rollout,generic_attention])' \
 	  run.save_attributions=true $(SMALL) 'metric=[unified,kl]'
@@ -119,6 +119,7 @@ smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny n
 	  $(PY) -m bench.run method=precomputed method.root=$$(ls -d $(SMOKE)/attributions/* | head -n 1) $(SMALL) 'metric=[unified]'
 	$(MAKE) la-fig7 $(TINY)
 	printf '%s\n' $(TARGETS) | OMP_NUM_THREADS=1 xargs -P 2 -n 9 $(PY) scripts/smoke.py $(SMOKE) $(THIS) VENV=$(VENV) $(TINY) --
+	$(PY) scripts/smoke.py $(SMOKE) $(THIS) VENV=$(VENV) $(TINY) METHODS="sm random" -- trust atlas
 	$(PY) -m bench.report paths.results=$(SMOKE)
 
 lint: $(VENV)/dev ## style and types
