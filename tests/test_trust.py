@@ -1,0 +1,55 @@
+"""Which rankings and claims survive the variants of a score."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.studies import trust
+
+
+def rows(insertion, deletion=0.1, start=0.0, end=1.0, label=3):
+    """A run's scored rows; the prediction is 3, and curves go from start to end."""
+    n = len(insertion)
+    return pd.DataFrame(
+        {"insertion": insertion, "deletion": deletion, "prediction": 3, "label": label}
+        | {"insertion_curve": [np.array([start, end])] * n},
+        index=[f"{i}" for i in range(n)],
+    )
+
+
+ONE, TWO = np.linspace(0.2, 0.4, 8), np.linspace(0.1, 0.3, 8)
+
+
+@pytest.fixture
+def ranked():
+    found = {
+        "unified": {"a": rows(ONE), "b": rows(TWO), "a, seed 1": rows(ONE[:2] - 0.2), "b, seed 1": rows(TWO[:2])},
+        "blur": {"a": rows(TWO), "b": rows(ONE)},
+    }
+    return {variant.name: variant for variant in trust.variants(found, ["seed 1", "abs"])}
+
+
+def test_a_variant_for_each_game_split_and_seed_that_there_are_rows_of(ranked):
+    games = ["unified", "baseline blur", "normalised curves", "correct only"]
+    assert list(ranked) == [*games, "seed 0, their images", "seed 1"]
+    assert len(ranked["seed 1"].scores["gap"]) == 2 == len(ranked["seed 0, their images"].scores["gap"])
+
+
+def test_a_claim_holds_where_the_first_comes_first(ranked):
+    told = trust.claims(list(ranked.values()), [["a", "b"]])
+    held = told[told["quantity"] == "insertion"].set_index("variant")["holds"]
+    assert held["unified"] and held["correct only"] and held["normalised curves"]
+    assert not held["baseline blur"] and not held["seed 1"]
+    said = trust.sentence(told, "insertion")
+    assert "of 1 claims 0 survive all 6 variants" in said and "not by baseline blur, seed 1" in said
+
+
+def test_agreement_is_1_with_itself_and_minus_1_with_the_reverse(ranked):
+    square = trust.agreement([ranked["unified"], ranked["baseline blur"]], "insertion")
+    np.testing.assert_array_equal(square, [[1, -1], [-1, 1]])
+
+
+def test_a_normalised_area_is_that_of_the_curve_from_0_to_1():
+    found = trust.normalised(rows([0.5, 0.6], start=0.2, end=0.7))
+    np.testing.assert_allclose(found["insertion"], [0.6, 0.8])
+    assert trust.normalised(rows([0.5], start=0.5, end=0.5)).empty  # nothing to stretch
