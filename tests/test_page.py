@@ -26,7 +26,7 @@ from bench.store.rows import Rows
 
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync"""
+    --disable-component-update --disable-sync --force-prefers-reduced-motion"""
 IDS = ["synthetic-00000", "synthetic-00001", "synthetic-00002"]
 SIZE = 32
 

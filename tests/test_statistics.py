@@ -138,7 +138,9 @@ def test_images_of_one_class_count_as_one():
     wins = np.repeat(RANDOM.normal(0.02, 0.05, 20), 10)  # a class of ten shares its difference
     scores = {"a": np.tile(BASE, 4)[:200], "b": np.tile(BASE, 4)[:200] + wins}
     assert column(scores)[0] == {"a": "", "b": "best"}
-    assert column(scores, classes=np.repeat(np.arange(20), 10))[0] == {"a": "level", "b": "best"}
+    assert column(scores, classes=np.repeat(np.arange(20) * 7, 10))[0] == {"a": "level", "b": "best"}
+    every = np.repeat(np.arange(20), 10)  # all classes that there are: no sample of classes
+    assert column(scores, classes=every)[0] == {"a": "", "b": "best"}
 
 
 def test_the_runner_up_comes_with_the_images_that_would_settle_it():

@@ -19,12 +19,12 @@ def said(n=1000, mean=0.32, spread=0.3, images="A", data="la_release", quantity=
     scores += mean - scores.mean()
     rows = pd.DataFrame({
         "run_id": "r", "image_id": [f"{i}" for i in range(n)], "status": "ok", "confidence": 0.9,
-        "insertion": scores, "deletion": 0.1, "seconds_attribution": 1.0, "label": np.arange(n) % classes,
+        "insertion": scores, "deletion": 0.1, "seconds_attribution": 1.0, "label": np.arange(n) % classes * 7,
     })  # fmt: skip
     kind = (of_metric("unified") | SPEEDS)[quantity]
     line = {"model": "resnet50", "row": "ig", "metric": "unified", "confidence": "all", "quantity": quantity}
     line |= {"kind": kind, "mean": mean, "n": n, "run_id": "r"}
-    plan = OmegaConf.create({"paper": "la", "table": 1, "images": images})
+    plan = OmegaConf.create({"paper": "la", "table": 1, "images": images, "rows": ["ig"]})
     numbers = published.beside(pd.DataFrame([line]), "la", 1, {"ig": {"method": "ig"}})
     run = {"cell": {"model": "resnet50", "data": data}, "config": {"model": MODEL | model}}
     found, notes = verdicts.judged(numbers, rows, {"r": run}, plan, 0.7)
@@ -53,6 +53,9 @@ def test_equal_numbers_on_the_papers_own_images_agree_and_another_methods_differ
         ({"size": 96}, "another input size than the table's"),
         ({"data": "synthetic"}, "another data than the table's"),
         ({"data": "imagenet"}, "another data than the table's"),  # these rows are of the released images
+        ({"images": "mixed"}, "another data than the table's"),  # IG's row is of the other set there
+        ({"images": "unknown", "data": "imagenet"}, "another data than the table's"),
+        ({"name": "resnet101"}, "another network than the table's"),
         ({"n": 99}, "99 images, a verdict takes 100"),
         ({"classes": 10}, "images of 10 classes, a verdict takes 15"),
     ],

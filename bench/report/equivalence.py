@@ -121,7 +121,7 @@ def cannot_fail(column: Sequence[float], metric: str, quantity: str) -> bool:
     return len(values) > 1 and bool(np.ptp(values) <= _uncapped(float(np.median(values)), metric, quantity))
 
 
-def withholding(table: Mapping[str, str], ours: Mapping[str, str]) -> str:
+def withholding(table: Mapping[str, str | None], ours: Mapping[str, str | None]) -> str:
     """Why a table's cell gets no verdict: which conditions are not the table's. Empty if all are.
 
     Both: {one of CONDITIONS: what it is}. A condition that the table does not state is not the table's: unknown.

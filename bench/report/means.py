@@ -46,9 +46,13 @@ def values(rows: pd.DataFrame, name: str, kind: Quantity) -> pd.Series:
 
 
 def classes(rows: pd.DataFrame) -> np.ndarray | None:
-    """The class of each row, what intervals and marks resample; None where not every one is known."""
-    known = "label" in rows and len(rows) and rows["label"].notna().all()
-    return rows["label"].to_numpy() if known else None
+    """The class of each row, what intervals and marks resample; None where not every one is known, or where all classes that
+    there are have images: then they are no sample.
+    """
+    if "label" not in rows or not len(rows) or rows["label"].isna().any():
+        return None
+    labels = rows["label"].to_numpy()
+    return None if {*labels} == {*range(int(labels.max()) + 1)} else labels
 
 
 def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:

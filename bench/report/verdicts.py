@@ -8,13 +8,15 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from bench.config import CONF
+from bench.experiments import plan as experiments
 from bench.experiments.cells import file
 from bench.papers import published
 from bench.report import equivalence, means
 from bench.report.quantities import PROBABILITY, SPEED
 from bench.text import plural
 
-DATA = {"A": "la_release"}  # experiment.images: of which source the published numbers are; all others are of imagenet
+DATA = {"A": "la_release", "B": "imagenet"}  # a published number's images: their source
+OTHER_SET = ("guided_ig", "eg", "deeplift", "sg")  # where a table mixes both, these rows are of A, all others of B
 NOISE = {
     "share": 0.002,
     PROBABILITY: 0.001,
@@ -48,7 +50,9 @@ def _judged(
     part = means.split(images, line["confidence"], threshold)
     of_column = (line["model"], line["metric"], line["quantity"], line["confidence"], plan.get("unnamed_model"))
     noise = NOISE[PROBABILITY] if line["kind"].unit == PROBABILITY else NOISE["share"] * abs(float(line["published"]))
-    same = plan.get("images") == "A"
+    printed = next(row.published for row in experiments.rows(plan) if row.label == line["row"])
+    source = _images(plan.get("images"), printed["method"] if printed else "")
+    same = source == DATA["A"]
     return equivalence.judge(
         means.values(part, line["quantity"], line["kind"]).to_numpy(),
         line["published"],
@@ -56,27 +60,32 @@ def _judged(
         quantity=line["quantity"],
         column=published.column(plan.paper, plan.table, *of_column) or [np.nan],
         same_images=same,
-        withheld=equivalence.withholding(_of_table(line["model"], plan.get("images")), _of_run(run)),
+        withheld=equivalence.withholding(_of_table(line["model"], source), _of_run(run)),
         groups=means.classes(part),
+        published_images=max(1, round(equivalence.PUBLISHED_IMAGES * len(part) / len(images))),  # of this split
         noise=noise if same else 0.0,
     )
 
 
-def _of_table(model: str, images: str | None) -> dict[str, str]:
-    """What a table's numbers are of: the weights and the size that conf/model has for its network."""
+def _images(images: str | None, method: str) -> str | None:
+    """The source of a published number's images; None: nobody says which they are."""
+    return DATA.get("A" if images == "mixed" and method in OTHER_SET else "B" if images == "mixed" else images or "")
+
+
+def _of_table(model: str, source: str | None) -> dict[str, str | None]:
+    """What a table's numbers are of: the network, weights and size that conf/model has under its name."""
     shipped = file("model", model) if (CONF / "model" / f"{model}.yaml").exists() else {}
-    return {"network": model, "data": DATA.get(images or "", "imagenet")} | _of_model(shipped)
+    return {"data": source} | _of_model(shipped)
 
 
-def _of_run(run: Mapping) -> dict[str, str]:
-    cell = run.get("cell", {})
-    of_model = _of_model(run.get("config", {}).get("model", {}))
-    return {"network": str(cell.get("model")), "data": str(cell.get("data"))} | of_model
+def _of_run(run: Mapping) -> dict[str, str | None]:
+    return {"data": run.get("cell", {}).get("data")} | _of_model(run.get("config", {}).get("model", {}))
 
 
-def _of_model(settings: Mapping) -> dict[str, str]:
+def _of_model(settings: Mapping) -> dict[str, str | None]:
     weights = settings.get("weights")
     return {
+        "network": settings.get("name"),
         "weights": f"{settings.get('version')}" if weights is None else f"those at {weights}",
         "input size": str(settings.get("size")),
     }
