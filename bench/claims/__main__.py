@@ -102,12 +102,12 @@ def document(decided: pd.DataFrame, overrides: list[str]) -> Document:
     counts = ", ".join(f"{count} {verdict}" for verdict, count in decided["verdict"].value_counts().items())
     found = []
     for paper, part in decided.groupby("paper", sort=False):
-        cells = part[["claim", "place", "kind", "verdict", "because"]].itertuples(index=False)
+        cells = part[["claim", "verdict", "because", "place", "kind"]].itertuples(index=False)
         rows = [
-            [Entry(claim), Entry(place), Entry(KINDS[kind]), Entry("", verdict=verdict), Entry(because)]
-            for claim, place, kind, verdict, because in cells
+            [Entry(claim), Entry("", verdict=verdict), Entry(because), Entry(place), Entry(KINDS[kind])]
+            for claim, verdict, because, place, kind in cells
         ]
-        header = columns("Claim", "Place", "Of", "Verdict", "Because")
+        header = columns("Claim", "Verdict", "Because", "Place", "Of")
         found.append(Table(f"{PAPERS.get(paper, paper)}: {len(part)} claims", header, rows))
     facts = [
         f"{len(decided)} claims: {counts}.",

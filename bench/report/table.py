@@ -50,6 +50,11 @@ class Table:
     contradictions: list[int] = field(default_factory=list)
     of: tuple[str, str, str, str] | None = None
 
+    @property
+    def prose(self) -> bool:
+        """Words, and no number that a column could be sorted by."""
+        return self.of is None and all(entry.value is None for row in self.rows for entry in row)
+
 
 def tables(
     numbers: pd.DataFrame, labels: Mapping[str, str], threshold: float, below: Mapping[tuple, list[str]] | None = None
