@@ -49,13 +49,14 @@ class MapBatch:
         seed: int,
         colour: Callable[[], Tensor],
         mask: Masks | None = None,
+        ignored: Masks | None = None,
     ):
         """colour: gives the network's confusion colour, [3], when a metric asks for it.
 
-        mask: where the object is; None: nobody knows.
+        mask: where the object is; None: nobody knows.  ignored: what is neither object nor ground; None: nothing.
         """
         self.model, self.x, self.target, self.attribution = model, x, target, attribution
-        self.ids, self.seed, self.mask = ids, seed, mask
+        self.ids, self.seed, self.mask, self.ignored = ids, seed, mask, ignored
         # Each is worked out once, when the first metric asks.
         everything = torch.ones_like(x[:, :1], dtype=torch.bool)
         self.baseline = cache(

@@ -54,7 +54,7 @@ def test_yaml_sets_every_hyperparameter_and_no_other(metric):
     [
         ("A = 1", "does not say what its numbers are"),
         ("QUANTITIES = {'score': dict(title='S', better='high')}", "must be written out"),
-        ("QUANTITIES = {'score': {'title': 'S', 'better': 'more'}}", "expected high or low"),
+        ("QUANTITIES = {'score': {'title': 'S', 'better': 'more'}}", "expected high, low or none"),
     ],
 )
 def test_a_metric_that_does_not_say_what_its_numbers_are_is_refused(tmp_path, monkeypatch, text, complaint):

@@ -65,8 +65,18 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
     unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
     keep(job, batch.ids, maps, unmapped)
-    masks = None if batch.masks is None else batch.masks.to(x.device)
-    scored = MapBatch(job.network, x, target, maps, ids=ids, seed=job.seed, colour=job.colour_tensor, mask=masks)
+    masks, ignored = (None if found is None else found.to(x.device) for found in (batch.masks, batch.ignored))
+    scored = MapBatch(
+        job.network,
+        x,
+        target,
+        maps,
+        ids=ids,
+        seed=job.seed,
+        colour=job.colour_tensor,
+        mask=masks,
+        ignored=ignored,
+    )
 
     rows = {}
     for metric in metrics:
