@@ -39,6 +39,7 @@ def judge(metric, cnn, x, target, index, seed=0):
         seed=seed,
         colour=lambda: torch.tensor([0.1, 0.5, 0.7]),
         mask=mask[index],
+        explain=lambda images: torch.sin(37 * images),
     )
     return metric(batch)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
-from bench.running.attribution import attribute, remarks
+from bench.running.attribution import again, attribute, remarks
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
@@ -76,6 +76,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
         colour=job.colour_tensor,
         mask=masks,
         ignored=ignored,
+        explain=again(job, target, ids),
     )
 
     rows = {}
