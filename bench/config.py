@@ -23,7 +23,16 @@ from bench.text import called
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
-PATHS = ("data.root", "data.devkit", "data.subset", "data.path", "model.weights", "method.root", "paths.results")
+PATHS = (
+    "data.root",
+    "data.devkit",
+    "data.subset",
+    "data.path",
+    "data.masks_path",
+    "model.weights",
+    "method.root",
+    "paths.results",
+)
 
 ONE = {"data": "synthetic", "model": "tiny", "method": "ig", "compute": "default"}  # of these a run has one: such as
 

@@ -58,7 +58,7 @@ def carry_out(job: Job) -> dict[str, str]:
         print(f"{before}To do: {cost.line(len(work), width)}", file=sys.stderr)
         for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
             job.record(metric)
-        with Bar(job.network, len(work), width, cost.forward + cost.scoring) as bar:
+        with Bar(job.network, len(work), width, cost.passes) as bar:
             for progress in run(job, work):
                 remarks.add(progress)
                 bar.batch(progress.images, len(progress.failed))

@@ -51,6 +51,8 @@ class Data(TypedDict):
     subset: str | None
     sample: Images | None
     limit: Images | None
+    masks: Literal["boxes", "imagenet_s", "folder"] | None
+    masks_path: str | None
 
 
 class Model(TypedDict):
@@ -107,6 +109,7 @@ GROUPS = {
 }  # fmt: skip
 
 
+AS_IF_NOT_THERE = {"method": ("post",), "data": ("masks", "masks_path")}  # where they say nothing
 OF_ALL = {
     "data": kinds(Data),
     "model": kinds(Model),
@@ -122,9 +125,11 @@ def settle(cfg: DictConfig, *, builders: bool = True) -> None:
     for group, table in GROUPS.items():
         if cfg.get(group) is not None or group != "experiment":
             _settle(cfg, group, table, builders=builders)
-    if not cfg.method.get("post"):  # as if there were no such key
-        with open_dict(cfg.method):
-            cfg.method.pop("post", None)
+    for group, keys in AS_IF_NOT_THERE.items():
+        with open_dict(cfg[group]):
+            for key in keys:
+                if not cfg[group].get(key):
+                    cfg[group].pop(key, None)
     for name in cfg.get("metric") or ():
         _settle(cfg.metric, name, Built, "metric.", builders=builders)
 

@@ -49,13 +49,18 @@ class MapBatch:
         seed: int,
         colour: Callable[[], Tensor],
         mask: Masks | None = None,
+        ignored: Masks | None = None,
+        explain: Callable[[Images], Images] | None = None,
     ):
         """colour: gives the network's confusion colour, [3], when a metric asks for it.
 
-        mask: where the object is; None: nobody knows.
+        mask: where the object is; None: nobody knows.  ignored: what is neither object nor ground; None: nothing.
+
+        explain: the method again, on other versions of these images; None: the maps were not made here.
         """
         self.model, self.x, self.target, self.attribution = model, x, target, attribution
-        self.ids, self.seed, self.mask = ids, seed, mask
+        self.ids, self.seed, self.mask, self.ignored = ids, seed, mask, ignored
+        self._explain = explain
         # Each is worked out once, when the first metric asks.
         everything = torch.ones_like(x[:, :1], dtype=torch.bool)
         self.baseline = cache(
@@ -68,6 +73,14 @@ class MapBatch:
     def rng(self, name: str) -> Rng:
         """A metric's own streams: the same perturbations for every method."""
         return Rng(self.seed, name, self.ids, self.x.device)
+
+    def explain(self, images: Images) -> Images:
+        """The maps of other versions of these images: same classes, same draws. Raises Unfit where nobody can make them."""
+        if self._explain is None:
+            raise Unfit(
+                "it explains images again, and these maps are read from files; leave it out, or name the method."
+            )
+        return self._explain(images)
 
     @torch.inference_mode()
     def read(self, images: Images) -> Readings:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 
-SIGNS = {"high": 1, "low": -1}
+SIGNS = {"high": 1, "low": -1, "none": 0}
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Quantity:
     """One number of a row, or the difference of two."""
 
     title: str
-    better: str  # high or low
+    better: str  # high, low, or none: it stands beside the others, and ranks nothing
     unit: str = ""  # "{readout}": what that setting of the metric is
     minus: tuple[str, str] | None = (
         None  # of which two numbers of the row it is the difference; None: a number of its own
@@ -30,11 +30,11 @@ class Quantity:
 
     def __post_init__(self):
         if self.better not in SIGNS:
-            raise UserError(f"{self.title}: better={self.better!r}: expected high or low.")
+            raise UserError(f"{self.title}: better={self.better!r}: expected high, low or none.")
 
     @property
     def sign(self) -> int:
-        """1: higher is better; -1: lower is."""
+        """1: higher is better; -1: lower is; 0: neither."""
         return SIGNS[self.better]
 
 

@@ -39,6 +39,7 @@ def judge(metric, cnn, x, target, index, seed=0):
         seed=seed,
         colour=lambda: torch.tensor([0.1, 0.5, 0.7]),
         mask=mask[index],
+        explain=lambda images: torch.sin(37 * images),
     )
     return metric(batch)
 
@@ -54,7 +55,7 @@ def test_yaml_sets_every_hyperparameter_and_no_other(metric):
     [
         ("A = 1", "does not say what its numbers are"),
         ("QUANTITIES = {'score': dict(title='S', better='high')}", "must be written out"),
-        ("QUANTITIES = {'score': {'title': 'S', 'better': 'more'}}", "expected high or low"),
+        ("QUANTITIES = {'score': {'title': 'S', 'better': 'more'}}", "expected high, low or none"),
     ],
 )
 def test_a_metric_that_does_not_say_what_its_numbers_are_is_refused(tmp_path, monkeypatch, text, complaint):

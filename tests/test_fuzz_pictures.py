@@ -101,7 +101,7 @@ def test_a_damaged_picture_is_at_worst_a_failure_that_says_why(name, capfd):
             content = mutated(SEEDS[name], others[rng.integers(len(others))], rng)
             reason = None
             try:
-                x = prepared(content, name, SMALL, upright=bool(rng.integers(2)))
+                x, _ = prepared(content, name, SMALL, upright=bool(rng.integers(2)))
             except ImageError as error:
                 reason = str(error)
             if reason is None:

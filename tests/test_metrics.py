@@ -1,6 +1,7 @@
 """The perturbation family against a slow rewrite of protocol: one image, one frame, one value at a time."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -86,6 +87,36 @@ def test_curves_equal_the_slow_game(cnn, x, target, maps, order, baseline, reado
         points = len(insertion)
         expected = (insertion.sum() - insertion[0] / 2 - insertion[-1] / 2) / (points - 1)
         torch.testing.assert_close(scores["insertion"][i], expected, check_dtype=False)
+
+
+class Given:
+    """As torch-cam's extractors are asked, for a map that is there already: float [B, H, W]."""
+
+    def __init__(self, model, cam):
+        self.model, self.cam = model, cam
+
+    def __call__(self, class_idx, scores):
+        return [self.cam]
+
+    def fuse_cams(self, cams):
+        return cams[0]
+
+    def _hooks_off(self):
+        return nullcontext()
+
+
+@pytest.mark.parametrize("step", [32, 8])
+def test_areas_agree_with_torch_cam(cnn, x, target, step):
+    """It ranks positions, as `pixel` does, and integrates with torch.trapezoid."""
+    theirs_of = pytest.importorskip("torchcam.metrics").DeletionInsertionMetric
+    maps = torch.sin(1000 * x[:, :1]).expand_as(x)  # no ties, which it takes the other way round
+    ours = perturbation(trial(cnn, x, target, maps), order="pixel", baseline="black", readout="probability", step=step)
+    for i in range(len(x)):
+        theirs = theirs_of(Given(cnn, maps[[i], 0]), lambda logits: logits.softmax(dim=1), steps=SIZE * SIZE // step)
+        theirs.update(x[[i]], target[i].item())
+        areas = theirs.summary()
+        assert ours["insertion"][i].item() == pytest.approx(areas["insertion_auc"], rel=1e-5)
+        assert ours["deletion"][i].item() == pytest.approx(areas["deletion_auc"], rel=1e-5)
 
 
 def test_at_224_pixels_there_are_225_points():

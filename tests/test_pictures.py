@@ -121,5 +121,5 @@ def test_what_cannot_be_shown_says_why(content, reason):
     ids=["tiff", "gif", "apng", "pages", "jpeg 2000", "big-endian 16 bits", "16 of 32 bits", "clear 16 bits", "pgm"],
 )
 def test_of_several_pictures_in_a_file_the_first_counts(content, grey):
-    x = prepared(content, "it", Preprocessing(8, 8), upright=True)
+    x, _ = prepared(content, "it", Preprocessing(8, 8), upright=True)
     assert torch.equal(x, torch.full((3, 8, 8), grey / 255))

@@ -65,8 +65,8 @@ class ImageFiles:
         path, label = self.paths[id], self.label(id)
         content = read_bytes(path)
         with marked(made_of := fingerprint(content, label)):
-            x = prepared(content, readable(path), self.preprocessing, upright=self.upright, crop=self.crop)
-        return Sample(id, x, made_of, label)
+            x, size = prepared(content, readable(path), self.preprocessing, upright=self.upright, crop=self.crop)
+        return Sample(id, x, made_of, label, size=size)
 
 
 def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:

@@ -36,6 +36,7 @@ class HuggingFace:
         preprocessing: Preprocessing,
     ):
         self.preprocessing, self.image_column, self.label_column = preprocessing, image_column, label_column
+        self.crop = True
         table, files, split = _open(path, root, split, name)
         place = root if root is None else str(Path(str(root)).expanduser().resolve())
         self.collection = str([path, place, name, split])  # another one is another run
@@ -75,8 +76,8 @@ class HuggingFace:
     def load(self, id: str) -> Sample:
         content, label = self._content(id), self.label(id)
         with marked(made_of := fingerprint(content, label)):
-            x = prepared(content, id, self.preprocessing, upright=True)
-        return Sample(id, x, made_of, label)
+            x, size = prepared(content, id, self.preprocessing, upright=True)
+        return Sample(id, x, made_of, label, size=size)
 
     def _content(self, id: str) -> bytes:
         value = self.table[self.row[id]][self.image_column]

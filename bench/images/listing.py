@@ -28,6 +28,11 @@ def pictures_under(base: Path) -> list[Path]:
     return [path for path in _walk(base, frozenset()) if is_picture(path)]
 
 
+def files_under(base: Path) -> list[Path]:
+    """Every file below a folder, hidden ones aside, links followed."""
+    return list(_walk(base, frozenset()))
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Likewise, of one folder and none of its folders."""
     return [path for path in _entries(folder) if is_picture(path)]

@@ -32,8 +32,13 @@ TURNS = {  # EXIF orientation: what sets the picture upright
 PIXELS = 2 * Image.MAX_IMAGE_PIXELS  # 179 million, Pillow's limit against decompression bombs
 
 
-def prepared(content: bytes, name: str, preprocessing: Preprocessing, *, upright: bool, crop: bool = True) -> Tensor:
-    """What the network sees of a file's content, float32 [3, size, size]; `name` is what an error calls the picture."""
+def prepared(
+    content: bytes, name: str, preprocessing: Preprocessing, *, upright: bool, crop: bool = True
+) -> tuple[Tensor, tuple[int, int]]:
+    """What the network sees of a file's content, float32 [3, size, size], and the picture's width and height.
+
+    name: what an error calls the picture.
+    """
     picture = read_picture(content, name, upright)
     short, long = sorted(picture.size)
     if crop and long / short * preprocessing.resize**2 > PIXELS:
@@ -41,7 +46,7 @@ def prepared(content: bytes, name: str, preprocessing: Preprocessing, *, upright
             f"{name}: {picture.width:,} × {picture.height:,} pixels are too long a strip to be resized to "
             f"{preprocessing.resize} on the shorter side; cut it"
         )
-    return preprocessing(picture, crop=crop)
+    return preprocessing(picture, crop=crop), picture.size
 
 
 def read_picture(content: bytes, name: str, upright: bool) -> Image.Image:

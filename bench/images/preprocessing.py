@@ -1,6 +1,6 @@
 """How a photograph becomes a network's input. Part of every run id: resampling moves scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from PIL import Image
@@ -42,6 +42,10 @@ class Preprocessing:
         elif image.size != (self.size, self.size):
             image = self._resampled(image, [self.size, self.size])
         return F.pil_to_tensor(image).float() / 255
+
+    def nearest(self, image: Image.Image, crop: bool = True) -> torch.Tensor:
+        """The same way for a drawing of masks: no value is mixed, and what is added is black."""
+        return replace(self, interpolation="nearest", fill=(0, 0, 0))(image, crop)
 
     def _cropped(self, image: Image.Image) -> Image.Image:
         if self.crop == "center":

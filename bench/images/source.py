@@ -22,6 +22,7 @@ from bench.rng import Rng
 from bench.text import plural
 
 SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
+MASKS = ("masks", "masks_path")  # bench/images/masks.py
 
 
 class ImageError(Exception):
@@ -42,6 +43,8 @@ class Sample:
     fingerprint: str  # as the source's, of the very bytes that were decoded
     label: int | None = None  # class index
     mask: Tensor | None = None  # bool [H, W], where the labelled object is, if the source knows
+    ignored: Tensor | None = None  # bool [H, W], outside of the mask: what is neither object nor ground
+    size: tuple[int, int] | None = None  # width and height of the picture that it was made from, upright
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Batch:
     labels: list[int | None]  # len(ids)
     masks: Tensor | None  # bool [width, H, W], or None: the source has none
     failures: list[Failure]
+    ignored: Tensor | None = None  # likewise
     fingerprints: dict[str, str] = field(default_factory=dict)  # of images and of failures, as far as bytes were read
     stamps: dict[str, str] = field(default_factory=dict)  # likewise, where the source has stamps; older than the bytes
 
@@ -76,6 +80,7 @@ class Source(Protocol):
     ids: list[str]  # every image, each once, in natural order (9 before 10); safe as file names
     collection: str | None  # what tells these images from others of the same ids; None: the settings do
     classes: int | None  # how many classes the labels number, whether or not all occur; None: nobody knows
+    # sources of pictures also say `crop`, whether these are cropped on their way, and the size of each in its Sample
 
     def label(self, id: str) -> int | None:
         """The class index, without reading the image."""
@@ -102,6 +107,7 @@ def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tup
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do
     selection = {key: settings.pop(key, None) for key in SELECTION}
+    masks = [settings.pop(key, None) for key in MASKS]
     # partial: Hydra would turn a dataclass among its arguments into a config, and wrap what a constructor raises
     build = instantiate(settings, _partial_=True, _convert_="all")
     try:
@@ -110,7 +116,9 @@ def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tup
         raise UserError(f"data: {error}; it was given {_shown(settings)}") from error
     if not source.ids:
         raise UserError(f"{settings['_target_']} found no images with {_shown(settings)}; check data.root")
-    return source, select(source.ids, seed, **selection)
+    from bench.images.masks import masked  # which knows what a source is
+
+    return masked(source, *masks, preprocessing), select(source.ids, seed, **selection)
 
 
 def select(

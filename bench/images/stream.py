@@ -36,12 +36,14 @@ def collate(group: list[tuple[Sample | Failure, str | None]], width: int) -> Bat
     samples = [item for item, _ in group if isinstance(item, Sample)]
     padded = samples + samples[-1:] * (width - len(samples))
     masks = [s.mask for s in padded if s.mask is not None]
+    ignored = [s.ignored for s in padded if s.ignored is not None]
     return Batch(
         ids=[s.id for s in samples],
         x=torch.stack([s.pixels for s in padded]) if samples else torch.empty(0, 3, 0, 0),
         labels=[s.label for s in samples],
         masks=torch.stack(masks) if samples and len(masks) == len(padded) else None,
         failures=[item for item, _ in group if isinstance(item, Failure)],
+        ignored=torch.stack(ignored) if samples and len(ignored) == len(padded) else None,
         fingerprints={item.id: item.fingerprint for item, _ in group if item.fingerprint is not None},
         stamps={item.id: stamp for item, stamp in group if stamp is not None},
     )

@@ -13,7 +13,7 @@ SPEED = "fps"  # a quantity of every run, whatever its metric
 SPEEDS = {SPEED: Quantity("Images / s", better="high", unit="images / s")}
 PROBABILITY = "probability"
 UNITS = {"kl": "KL(uniform ‖ p), nats"}  # readouts whose name does not say it
-ARROWS = {"high": " ↑", "low": " ↓"}
+ARROWS = {"high": " ↑", "low": " ↓", "none": ""}
 
 Quantities = dict[str, Quantity]
 

@@ -45,7 +45,9 @@ def compare(
     for (*column, quantity), part in numbers.groupby([*COLUMN, "quantity"], sort=False):
         measured = part[part["n"] > 0]
         kind = part["kind"].iloc[0]
-        if len(measured) < 2 or quantity == SPEED:  # seconds are the machine's, not a sample over images
+        if (
+            len(measured) < 2 or quantity == SPEED or not kind.sign
+        ):  # seconds are the machine's, not a sample over images
             continue
         label = {k: (labels or {}).get(run) for k, run in measured["run_id"].items()}
         measured = measured.assign(row=[f"{r} ({label[k]})" if label[k] else r for k, r in measured["row"].items()])

@@ -1,5 +1,8 @@
 """Runs the method on a batch, times it, counts its passes and checks what it returned."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
 from bench.errors import Refused, UserError
@@ -25,9 +28,7 @@ def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> t
         kept = kept_maps(job, ids)
         made = kept is None
         try:
-            maps = (
-                job.method(network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach() if made else kept
-            )
+            maps = _explained(job, x, target, ids) if made else kept
         except UserError as error:
             raise Refused(str(error)) from error
     if maps.shape != x.shape:
@@ -49,6 +50,32 @@ def attribute(job: Job, x: Images, target: Targets, ids: list[str], n: int) -> t
         fact["error"] = fact.get("error") or (None if finite[i] else "the map holds NaN or infinity")
         facts.append(fact | {"status": "failed" if fact["error"] else "ok"})
     return maps.nan_to_num(0, 0, 0), facts
+
+
+def again(job: Job, target: Targets, ids: list[str]) -> Callable[[Images], Images] | None:
+    """The method on other versions of these images, with the very draws that it had. NaN where it fails.
+
+    None: it reads its maps from files.
+    """
+    if reads_files(job.method):
+        return None
+
+    def explain(images: Images) -> Images:
+        with listening() as notes, torch.autocast(images.device.type, enabled=False):  # as the maps were made
+            maps = _explained(job, images, target, ids)
+        fails = torch.tensor([bool(error) for error in notes.get("error", [None] * len(maps))], device=maps.device)
+        return maps.masked_fill(fails.view(-1, 1, 1, 1), torch.nan)
+
+    return explain
+
+
+def reads_files(method: Callable) -> bool:
+    """Whether its maps were made elsewhere."""
+    return hasattr(getattr(method, "func", None), "fingerprint")
+
+
+def _explained(job: Job, x: Images, target: Targets, ids: list[str]) -> Images:
+    return job.method(job.network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach()
 
 
 def remarks(maps: Images, facts: list[dict]) -> tuple[dict[int, float], list[int]]:

@@ -19,6 +19,7 @@ from bench.networks.layers import Layer
 from bench.networks.network import Network, open_network
 from bench.notes import listening
 from bench.rng import Rng
+from bench.running.attribution import reads_files
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
 from bench.running.post import build_method
@@ -37,13 +38,20 @@ class Forecast:
     forward: int  # of the method
     backward: int
     scoring: int
+    again: int  # times that a metric has the method explain the image again
     seconds_a_batch: float
+
+    @property
+    def passes(self) -> int:
+        """Forward passes, all in all."""
+        return self.forward * (1 + self.again) + self.scoring
 
     def line(self, images: int, batch_size: int) -> str:
         batches = -(-images // batch_size)
+        told = f", and {self.again} times as many again for metrics that explain anew" if self.again else ""
         return (
             f"{plural(images, 'image')}, each {self.forward} forward and {plural(self.backward, 'backward pass')} "
-            f"of the method (at most) and {self.scoring} of scoring, {plural(batch_size, 'image')} a pass: "
+            f"of the method (at most{told}) and {self.scoring} of scoring, {plural(batch_size, 'image')} a pass: "
             f"about {duration(batches * self.seconds_a_batch)}."
         )
 
@@ -53,11 +61,12 @@ def forecast(job: Job, names: list[str]) -> Forecast:
     classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
     metrics = {name: job.metrics[name] for name in names}
     try:
-        forward, backward, scoring = count(job.method, metrics, job.network.preprocessing, classes, job.network)
+        counted = count(job.method, metrics, job.network.preprocessing, classes, job.network)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
-    seconds = (forward + scoring) * one_forward + backward * one_backward
-    return Forecast(forward, backward, scoring, seconds)
+    forward, backward, scoring, again = counted
+    seconds = (forward * (1 + again) + scoring) * one_forward + backward * (1 + again) * one_backward
+    return Forecast(*counted, seconds)
 
 
 def count(
@@ -66,8 +75,9 @@ def count(
     images: Preprocessing,
     classes: int,
     network: Network | None = None,
-) -> tuple[int, int, int]:
-    """Forward and backward passes of a method, at most, and passes that score its map, for one image.
+) -> tuple[int, int, int, int]:
+    """Forward and backward passes of a method, at most, passes that score its map, and how many times more it is asked to
+    explain, for one image.
 
     network: if there is one already, for a method that names a layer of it, which must be there and fit, and for one that
     states its passes (`passes(network, **hyperparameters)`).
@@ -83,16 +93,22 @@ def count(
         counted = stub.forward_passes, stub.backward_passes
         forward = int(notes.get("forward_passes", counted)[0])  # type: ignore[arg-type]
         backward = int(notes.get("backward_passes", counted[1:])[0])  # type: ignore[arg-type]
-    before_scoring = stub.forward_passes
+    before_scoring, asked = stub.forward_passes, []
+
+    def explain(images: torch.Tensor) -> torch.Tensor:
+        asked.append(len(images))
+        return maps
+
     stub.most = math.inf  # type: ignore[assignment]  # a metric ends: its passes are the image's values at most
     if metrics:
-        batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), mask=x[:, 0] > 0)
+        known = {"mask": x[:, 0] > 0, "explain": None if reads_files(method) else explain}
+        batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), **known)
     for name, metric in metrics.items():
         try:
             metric(batch)
         except Unfit as error:
             raise UserError(error.of(name)) from error
-    return forward, backward, stub.forward_passes - before_scoring
+    return forward, backward, stub.forward_passes - before_scoring, len(asked)
 
 
 def total(configs: list[Config], source: Callable[[int], Source], left: list[int]) -> str:
@@ -118,10 +134,12 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
             passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
         if metric not in scored:  # takes as many, whoever made the map
             metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
-            scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES)[2]
-        (of_method, back), scoring = passes[method], scored[metric]
+            scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES)[2:]
+        (of_method, back), (scoring, again) = passes[method], scored[metric]
+        scoring, back_again = scoring + again * of_method, again * back
         if cfg.method.get("post") and _map(config) in kept:  # its maps will lie there
             of_method, back = 0, 0
+        back += back_again
         forward, backward = forward + images * (of_method + scoring), backward + images * back
         if pace:
             padded = -(-images // pace.batch_size) * pace.batch_size

@@ -185,7 +185,7 @@ def open_job(config: Config) -> Job:
 def bind(method: Callable, source: Source, seed: int) -> None:
     """Give every argument of the method that asks for it (EG's references) the run's source and seed."""
     for argument in bound(method).values():
-        argument.bind(source, seed)
+        argument.bind(getattr(source, "plain", source), seed)  # other images need no masks
 
 
 def bound(method: Callable) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
-from bench.running.attribution import attribute, remarks
+from bench.running.attribution import again, attribute, remarks
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
@@ -65,8 +65,19 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
     unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
     keep(job, batch.ids, maps, unmapped)
-    masks = None if batch.masks is None else batch.masks.to(x.device)
-    scored = MapBatch(job.network, x, target, maps, ids=ids, seed=job.seed, colour=job.colour_tensor, mask=masks)
+    masks, ignored = (None if found is None else found.to(x.device) for found in (batch.masks, batch.ignored))
+    scored = MapBatch(
+        job.network,
+        x,
+        target,
+        maps,
+        ids=ids,
+        seed=job.seed,
+        colour=job.colour_tensor,
+        mask=masks,
+        ignored=ignored,
+        explain=again(job, target, ids),
+    )
 
     rows = {}
     for metric in metrics:

@@ -16,7 +16,7 @@ from bench.text import called
 
 PLACES = {  # other values are the same run all the same
     "model": ("weights",),
-    "data": ("root", "devkit", "n", "ids", "subset", "sample", "limit"),
+    "data": ("root", "devkit", "masks_path", "n", "ids", "subset", "sample", "limit"),
 }
 USUAL = (("split", "validation"),)  # of data: what null says as well, whatever files there are
 OF_SOME = ("feature_layer", "confusion", "published_confusion")  # of a network; read by some methods, by some metrics

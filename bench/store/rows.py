@@ -39,6 +39,7 @@ SCHEMA = pa.schema(
         ("insertion", pa.float64()),
         ("deletion", pa.float64()),
         ("score", pa.float64()),  # of metrics with one value
+        ("chance", pa.float64()),  # what a random map scores, where a metric knows
         ("insertion_curve", pa.list_(pa.float32())),
         ("deletion_curve", pa.list_(pa.float32())),
     ]
@@ -48,7 +49,7 @@ STAMPS = b"heatproof.stamps"
 BROKEN = (pa.ArrowException, OSError)  # what reading raises of a file that is cut short or holds something else
 ROWS_A_FILE = 1000
 PARTITIONS = ["data", "model", "method", "metric"]
-SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score"]
+SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score", "chance"]
 SCALARS += ["seconds_attribution", "forward_passes", "backward_passes"]  # all that a table needs
 LISTINGS = 5  # how often files are listed, if some vanish each time
 

@@ -25,6 +25,7 @@ def share(score: np.ndarray, chance: np.ndarray, ceiling: np.ndarray) -> np.ndar
 
 def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
     """A chart per quantity, over the images that all rows share."""
+    lines = lines[[kind.sign != 0 for kind in lines["kind"]]]
     there = lines[(lines["confidence"] == "all") & (lines["n"] > 0)]
     images = means.by_image(found.rows)
     for of, part in there.groupby(["data", "model", "metric"], sort=False):

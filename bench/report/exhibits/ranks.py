@@ -21,6 +21,7 @@ from bench.store import records
 
 def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
     """Where three comparable rows or more have two images or more in common; of several groups the largest."""
+    lines = lines[[kind.sign != 0 for kind in lines["kind"]]]
     there = lines[(lines["confidence"] == "all") & (lines["n"] > 0) & (lines["quantity"] != SPEED)]
     images = means.by_image(found.rows)
     for of, part in there.groupby(["data", "model", "metric"], sort=False):
