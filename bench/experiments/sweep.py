@@ -38,8 +38,9 @@ def of_cell(config: Config) -> Config:
 
 
 def composed(config: Config, cell: Cell) -> Config:
-    """The configuration of a cell."""
-    found = load([*config.overrides, *cell.overrides, *images(config)])
+    """The configuration of a cell: one for the forecast and for the cell's own run, so that it is composed once."""
+    overrides = [override for override in config.overrides if not override.startswith("experiment.cell=")]
+    found = load([*overrides, *cell.overrides, *images(config)])
     del found.cfg.hydra
     return Config(found.cfg, found.names, config.overrides)
 
