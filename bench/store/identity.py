@@ -33,6 +33,7 @@ class Identity:
     seed: int
     target: str
     code: dict  # {builder: which version of its numbers, or the digest of its code}
+    fold: bool = False  # batch norms, into the layers before them
     found: dict = field(default_factory=dict)  # what no setting says: weights (a digest), device, collection, method.*
 
     @classmethod
@@ -70,6 +71,7 @@ class Identity:
             seed=config["run"]["seed"],
             target=config["run"]["target"],
             code=dict(built) if built is not None else code.versions(named),
+            fold=bool(config["compute"].get("fold", False)),
             found=dict(found),
         )
 
