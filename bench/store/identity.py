@@ -19,6 +19,7 @@ PLACES = {  # other values are the same run all the same
     "data": ("root", "devkit", "masks_path", "n", "ids", "subset", "sample", "limit"),
 }
 USUAL = (("split", "validation"),)  # of data: what null says as well, whatever files there are
+BEFORE = (("fold", False),)  # how it was before there was a choice: ids say nothing of it
 OF_SOME = ("feature_layer", "confusion", "published_confusion")  # of a network; read by some methods, by some metrics
 
 
@@ -77,7 +78,8 @@ class Identity:
 
     @property
     def id(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        parts = {key: value for key, value in asdict(self).items() if (key, value) not in BEFORE}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def answers(self, wanted: "Identity") -> bool:
         """Whether this run is what was asked for. What no setting says may differ: the weights, the device, the images."""
