@@ -79,6 +79,7 @@ class Compute(TypedDict):
     precision: Literal["fp64", "fp32", "tf32", "bf16"]
     batch_size: Literal["auto"] | Annotated[int, Between(1, 4096)]
     compile: bool
+    fold: bool
     allow_chance: bool
     workers: Literal["auto"] | Annotated[int, Between(0, 256)]
 

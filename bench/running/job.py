@@ -74,9 +74,8 @@ class Job:
         found |= {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
         if self.config.cfg.compute.allow_chance:
             found["chance"] = "allowed"
-        keywords = getattr(self.method, "keywords", {})
-        if "layer" in keywords:  # which one it is where nobody names it
-            found["method.layer"] = self.network.layer_name(keywords["layer"])
+        if layer := layer_read(self.method, self.network):  # which one it is where nobody names it
+            found["method.layer"] = layer
         return found
 
     @property
@@ -133,6 +132,7 @@ class Job:
             "config": config,
             **(asdict(said(config["metric"]["_target_"])) if metric else {}),
             "preprocessing": vars(self.network.preprocessing),
+            **({"folded": asdict(self.compute.folded)} if self.compute.folded else {}),
             "weights": {"digest": self.weights, **_file(self.network.weights_file), **self.network.recorded},
             **({"confusion": self.colour} if metric and config["metric"].get("baseline") == "confusion" else {}),
             **({"warnings": self.warnings} if self.warnings else {}),
@@ -155,7 +155,8 @@ def open_job(config: Config) -> Job:
     network = open_network(cfg.model)
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
-    settings, network = compute.prepare(cfg.compute, network)
+    method = build_method(cfg.method)
+    settings, network = compute.prepare(cfg.compute, network, looked_at(method, network))
     source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images)
     if cfg.run.target == "label":
         check_labels(source, ids, classes)
@@ -170,7 +171,6 @@ def open_job(config: Config) -> Job:
         raise UserError(
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
         )
-    method = build_method(cfg.method)
     bind(method, source, Seeds.of(cfg.run).images)
     return Job(
         config=config,
@@ -185,6 +185,20 @@ def open_job(config: Config) -> Job:
         save_attributions=save,
         warnings=warnings,
     )
+
+
+def layer_read(method: Callable, network: Network) -> str | None:
+    """The layer that a method reads; None: it reads none."""
+    keywords = getattr(method, "keywords", {})
+    return network.layer_name(keywords["layer"]) if "layer" in keywords else None
+
+
+def looked_at(method: Callable, network: Network) -> list[str]:
+    """Names of the modules whose output a method looks at: all, if it says so (`looks_inside`), else its `layer`."""
+    if getattr(getattr(method, "func", method), "looks_inside", False):
+        return [name for name, _ in network.net.named_modules()]
+    layer = layer_read(method, network)
+    return [layer] if layer else []
 
 
 def bind(method: Callable, source: Source, seed: int) -> None:
