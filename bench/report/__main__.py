@@ -55,6 +55,8 @@ def make(overrides: list[str]) -> tuple[Document, Found]:
     threshold = cfg.report.threshold
     numbers, below = significance.compare(numbers, rows, runs, threshold, cfg.report.bootstrap, labels)
     if plan:
+        for key, said in paper_table.margins(numbers, plan).items():
+            below.setdefault(key, []).extend(said)
         ranks = paper_table.ranks(numbers, rows, cfg)
         for key, tables in ranks.items():
             below.setdefault(key, []).extend(line for ranked in tables for line in ranked.below)
@@ -92,9 +94,9 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
     ]
     if numbers["published"].notna().any():
         found.append(
-            "Δ: measured minus published. Verdict: agrees, the 90 % interval of Δ lies inside the margin (in the CSV); "
-            "differs, outside; cannot tell at this n; cannot fail, any row of the column would agree; design only, no "
-            "verdict: the notes say why; derived, no printed number but a difference of two."
+            "Δ: measured minus published. Verdict: agrees, the 90 % interval of Δ lies inside the margin, which is stated "
+            "below each table; differs, outside; cannot tell at this n; cannot fail, any row of the column would agree; "
+            "design only, no verdict: the notes say why; derived, no printed number but a difference of two."
         )
     command = f"python -m bench.report {elsewhere(overrides)}".rstrip()
     return [*found, f"Made again by `{command}`, and paths.results= where the rows lie."]
