@@ -87,10 +87,10 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
     found += [
         f"Low confidence: largest softmax probability below {cfg.report.threshold:.2f}; high: from there on.",
         f"Mean over images ± half of its 95 % interval (bootstrap, {cfg.report.bootstrap} resamples; below {FEW} units "
-        "Student's t; both ends, median and quartiles are in the CSV). Units are images, or whole classes where images "
-        "come in classes. Bold: the best mean of a column's comparable rows; †: with it in the best set, no row of which "
-        "is told to be worse than any other (differences of means over the same images, all pairs of the column at once, "
-        "5 %). `docs/statistics.md` says how often that errs.",
+        "Student's t; both ends are in the CSV, medians and quartiles in the folded tables). Units are images, or whole "
+        "classes where images come in classes. Bold: the best mean of a column's comparable rows; †: with it in the best "
+        "set, no row of which is told to be worse than any other (differences of means over the same images, all pairs of "
+        "the column at once, 5 %). `docs/statistics.md` says how often that errs.",
     ]
     if numbers["published"].notna().any():
         found.append(
