@@ -53,7 +53,7 @@ def make(overrides: list[str]) -> tuple[Document, Found]:
         numbers, labels = everything.numbers(cfg, rows, runs)
         notes = paper_table.unequal(numbers, rows)
     threshold = cfg.report.threshold
-    numbers, below = significance.compare(numbers, rows, runs, threshold, cfg.report.bootstrap, labels)
+    numbers, below = significance.compare(numbers, rows, runs, threshold, labels)
     if plan:
         for key, said in paper_table.margins(numbers, plan).items():
             below.setdefault(key, []).extend(said)
@@ -90,7 +90,8 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
         "Student's t; both ends are in the CSV, medians and quartiles in the folded tables). Units are images, or whole "
         "classes where images come in classes. Bold: the best mean of a column's comparable rows; †: with it in the best "
         "set, no row of which is told to be worse than any other (differences of means over the same images, all pairs of "
-        "the column at once, 5 %). `docs/statistics.md` says how often that errs.",
+        "the column at once, 5 %). The interval of a τ: all that it may be, given the rows that are told apart. "
+        "`docs/statistics.md` says how often that errs.",
     ]
     if numbers["published"].notna().any():
         found.append(
