@@ -56,6 +56,11 @@ def numbers(config: Config, rows: pd.DataFrame, runs: dict[str, dict]) -> tuple[
     return found, matching, notes
 
 
+def margins(found: pd.DataFrame, plan: DictConfig) -> dict[tuple, list[str]]:
+    """Lines under a table: how far from the printed value a mean may be, and which columns cannot fail."""
+    return {} if plan.get("table") is None else verdicts.margins(found, plan)
+
+
 def facts(plan: DictConfig) -> list[str]:
     """Which table or figure of which paper."""
     return [f"Paper: {plan.paper}, {kind} {plan[kind]}." for kind in ("table", "figure") if plan.get(kind)]
