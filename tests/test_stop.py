@@ -115,6 +115,7 @@ def test_a_heartbeat_is_stale_by_age_by_a_clock_that_jumped_and_by_a_process_tha
     left = Beat(**{**vars(beat), "pid": gone.pid})
     assert left.stale(beat.at) == "its process is gone"
     assert Beat(**{**vars(left), "host": "elsewhere"}).stale(beat.at) is None
+    (tmp_path / "running").mkdir()
     (tmp_path / "running" / f"{left.host}-{left.pid}.json").write_text(json.dumps(vars(left)))
     (tmp_path / "running" / "broken.json").write_text('{"host": 1')
     with here:
