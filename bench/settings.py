@@ -45,6 +45,7 @@ class Run(TypedDict):
     target: Literal["prediction", "label"]
     shard: Annotated[str, Form(r"\d+/\d+", "i/n with 0 <= i < n, for example 0/4")]
     save_attributions: bool
+    retry_failed: bool
     check_images: bool
 
 

@@ -205,10 +205,10 @@ def _as_shipped(target: str) -> int | str:
 
 def _versions() -> dict[str, str]:
     versions = {"heatproof": bench.__version__, "protocol": str(bench.PROTOCOL), "python": sys.version.split()[0]}
-    return versions | {name: _version(name) for name in RECORDED}
+    return versions | {name: version(name) for name in RECORDED}
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

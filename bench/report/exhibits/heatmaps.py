@@ -141,5 +141,5 @@ def _read(results: Path, record: dict, image_ids: list[str]) -> tuple[Maps, Curv
     """Of a run the maps that were saved (run.save_attributions=true) and the curves, where its metric has any."""
     saved = store.Maps(results, str(record["attribution_id"]))
     maps = {image_id: found for image_id in image_ids if (found := saved.get(image_id)) is not None}
-    curves = load_curves(results, record["run_id"], image_ids)
+    curves = load_curves(results, record["cell"], record["run_id"], image_ids)
     return maps, {image_id: pair for image_id, pair in curves.items() if all(np.size(curve) > 1 for curve in pair)}
