@@ -8,10 +8,18 @@ import pytest
 from bench.config import ROOT
 
 GROUND = {"bench", "bench.types", "bench.rng", "bench.errors", "bench.config", "bench.text", "bench.notes"}
-GROUND |= {"bench.ranges", "bench.settings", "bench.build", "bench.cli", "bench.filename"}
+GROUND |= {
+    "bench.ranges",
+    "bench.settings",
+    "bench.build",
+    "bench.cli",
+    "bench.filename",
+    "bench.modules",
+    "bench.markup",
+}
 WINGS = {  # folder or module: what of ours it may import beside the ground and itself
     "methods": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.notes", "bench.filename"},
-    "metrics": {"bench.types", "bench.rng", "bench.errors", "bench.ranges"},
+    "metrics": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.modules"},
     "bench.images": GROUND,
     "bench.networks": GROUND | {"bench.images.preprocessing"},
     "bench.store": GROUND | {"metrics.quantities"},
