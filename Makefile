@@ -107,7 +107,7 @@ TRANSFORMER = model=timm model.name=vit_tiny_patch16_224 model.weights=random da
 SMALL = model.size=32 data.limit=2 compute.batch_size=2 paths.results=$(SMOKE)
 
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
-TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0"
+TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0 experiment.controls=[random]"
 
 smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some fifteen minutes
 	rm -rf $(SMOKE)

@@ -6,7 +6,8 @@ and on how much was drawn before, never on batch mates, batch size, shard or ord
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
@@ -15,11 +16,35 @@ GOLDEN = 0x9E3779B97F4A7C15
 MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
-class Rng:
-    """Random numbers for a batch of images. `name` keeps the streams of two methods or metrics apart."""
+@dataclass(frozen=True)
+class Seeds:
+    """The seeds of a run: one, unless what it draws is to vary apart."""
 
-    def __init__(self, seed: int, name: str, ids: Sequence[str], device: torch.device | str = "cpu"):
+    draws: int  # of an image
+    classes: int  # of what all images share
+    images: int  # of which images are taken: sampled, or for a pool of references
+
+    @classmethod
+    def of(cls, run: Mapping) -> "Seeds":
+        """Of the run's settings; records from before the seeds were told apart have the first alone."""
+        return cls(run["seed"], run.get("class_seed", run["seed"]), run.get("image_seed", run["seed"]))
+
+    def told(self) -> "int | dict[str, int]":
+        """The seed, or all if they differ."""
+        return self.draws if {self.classes, self.images} == {self.draws} else asdict(self)
+
+
+class Rng:
+    """Random numbers for a batch of images. `name` keeps the streams of two methods or metrics apart.
+
+    shared: the seed of what all images of a run are dealt alike; None: seed.
+    """
+
+    def __init__(
+        self, seed: int, name: str, ids: Sequence[str], device: torch.device | str = "cpu", shared: int | None = None
+    ):
         self.seed, self.name, self.ids = seed, name, list(ids)
+        self.shared = seed if shared is None else shared
         digests = [hashlib.sha256(f"{seed}/{name}/{i}".encode()).digest() for i in ids]
         keys = [[_signed(int.from_bytes(d[:8], "big")), _signed(int.from_bytes(d[8:16], "big"))] for d in digests]
         self.keys = torch.tensor(keys, dtype=torch.int64, device=device).reshape(len(self.ids), 2)
@@ -39,11 +64,15 @@ class Rng:
 
     def of_the_run(self) -> "Rng":
         """The one stream that all images of a run share, for what is drawn once per run (a list of classes, say)."""
-        return Rng(self.seed, f"{self.name}/run", [""], self.keys.device)
+        return Rng(self.shared, f"{self.name}/run", [""], self.keys.device)
+
+    def named(self, name: str) -> "Rng":
+        """The streams of another name, from their beginning."""
+        return Rng(self.seed, name, self.ids, self.keys.device, self.shared)
 
     def for_images(self, index: Tensor) -> "Rng":
         """The streams of some of the images (an index may repeat), as far as they have been drawn."""
-        part = Rng(self.seed, self.name, [], self.keys.device)
+        part = Rng(self.seed, self.name, [], self.keys.device, self.shared)
         part.ids, part.keys, part.drawn = [self.ids[i] for i in index.tolist()], self.keys[index], self.drawn
         return part
 

@@ -76,12 +76,12 @@ def compare(job: Job) -> Iterator[dict]:
     targets = [job.network(x).argmax(dim=1) for x in images]
 
     def maps(network: Network, k: int) -> Images:
-        rng = Rng(job.seed, job.method_name, batches[k].padded_ids, images[k].device)
+        rng = job.rng(batches[k].padded_ids, images[k].device)
         return job.method(network, images[k], targets[k], rng).detach().abs()
 
     trained = [maps(job.network, k) for k in range(len(batches))]
     for share in STAGES:
-        network = scrambled(job.network, share, job.seed, images)
+        network = scrambled(job.network, share, job.seeds.draws, images)
         for k, batch in enumerate(batches):
             alike = rank_correlation(trained[k], maps(network, k)).tolist()
             for image, correlation in zip(batch.ids, alike, strict=False):

@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.experiments.plan import Cell, cells, images
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source, open_source
+from bench.rng import Seeds
 from bench.running.forecast import USUAL_SIZE, total
 from bench.running.job import shard
 from bench.store import records
@@ -37,8 +38,9 @@ def of_cell(config: Config) -> Config:
 
 
 def composed(config: Config, cell: Cell) -> Config:
-    """The configuration of a cell."""
-    found = load([*config.overrides, *cell.overrides, *images(config)])
+    """The configuration of a cell: one for the forecast and for the cell's own run, so that it is composed once."""
+    overrides = [override for override in config.overrides if not override.startswith("experiment.cell=")]
+    found = load([*overrides, *cell.overrides, *images(config)])
     del found.cfg.hydra
     return Config(found.cfg, found.names, config.overrides)
 
@@ -65,7 +67,7 @@ def _cost(config: Config) -> str:
 
     @functools.cache
     def opened(size: int) -> tuple[Source, list[str]]:
-        return open_source(first.data, Preprocessing(size, size), first.run.seed)
+        return open_source(first.data, Preprocessing(size, size), Seeds.of(first.run).images)
 
     source, ids = opened(first.model.size or USUAL_SIZE)
     wanted = [shard(ids, config.cfg.run.shard) for config in configs]

@@ -178,7 +178,7 @@ def of_png(content: bytes, name: str, size: tuple[int, int]) -> Regions:
     picture = _png(content, name, size)
     values = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
     if values.ndim == 3:
-        values = values[..., : 1 if picture.mode == "LA" else 3].any(axis=2)  # without opacity
+        values = values[..., : 1 if picture.mode == "LA" else 3].max(axis=2)  # without opacity
     inside = values != 0
     return inside, np.zeros_like(inside)
 

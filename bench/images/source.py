@@ -118,7 +118,8 @@ def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tup
         raise UserError(f"{settings['_target_']} found no images with {_shown(settings)}; check data.root")
     from bench.images.masks import masked  # which knows what a source is
 
-    return masked(source, *masks, preprocessing), select(source.ids, seed, **selection)
+    kind, place = masks
+    return masked(source, kind, place, preprocessing), select(source.ids, seed, **selection)
 
 
 def select(

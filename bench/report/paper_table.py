@@ -12,6 +12,7 @@ from bench.experiments.cells import Cells
 from bench.papers import contradictions, published
 from bench.report import means, quantities, ranking, verdicts
 from bench.report.table import Table
+from bench.rng import Seeds
 from bench.store import records
 from bench.store.rows import PARTITIONS
 from bench.text import plural
@@ -119,7 +120,7 @@ def _collection(cfg: DictConfig) -> str | None:
     from bench.images.source import open_source
 
     try:
-        return open_source(cfg.data, Preprocessing(1, 1), cfg.run.seed)[0].collection
+        return open_source(cfg.data, Preprocessing(1, 1), Seeds.of(cfg.run).images)[0].collection
     except UserError:
         return None
 

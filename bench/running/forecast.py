@@ -18,7 +18,7 @@ from bench.images.source import Source
 from bench.networks.layers import Layer
 from bench.networks.network import Network, open_network
 from bench.notes import listening
-from bench.rng import Rng
+from bench.rng import Rng, Seeds
 from bench.running.attribution import reads_files
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
@@ -101,8 +101,17 @@ def count(
 
     stub.most = math.inf  # type: ignore[assignment]  # a metric ends: its passes are the image's values at most
     if metrics:
-        known = {"mask": x[:, 0] > 0, "explain": None if reads_files(method) else explain}
-        batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), **known)
+        batch = MapBatch(
+            stub,
+            x,
+            target,
+            maps,
+            ids=["image"],
+            seed=0,
+            colour=lambda: torch.zeros(3),
+            mask=x[:, 0] > 0,
+            explain=None if reads_files(method) else explain,
+        )
     for name, metric in metrics.items():
         try:
             metric(batch)
@@ -130,7 +139,7 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
         method, metric = str([cfg.method, size]), str([cfg.get("metric"), size])
         if method not in passes:
             built = build_method(cfg.method)
-            bind(built, source(size), cfg.run.seed)
+            bind(built, source(size), Seeds.of(cfg.run).images)
             passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
         if metric not in scored:  # takes as many, whoever made the map
             metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
@@ -159,7 +168,7 @@ def _map(config: Config) -> str:
     method = {
         key: value for key, value in OmegaConf.to_container(config.cfg.method, resolve=True).items() if key != "post"
     }
-    return str([config.names, method, config.cfg.run.seed, config.cfg.run.target, config.cfg.compute.precision])
+    return str([config.names, method, Seeds.of(config.cfg.run), config.cfg.run.target, config.cfg.compute.precision])
 
 
 @dataclass(frozen=True)

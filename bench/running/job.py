@@ -16,6 +16,7 @@ from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
 from bench.networks.examine import examine
 from bench.networks.network import Network, open_network
+from bench.rng import Rng, Seeds
 from bench.running import compute
 from bench.running.colour import confusion_colour
 from bench.running.post import build_method
@@ -46,8 +47,12 @@ class Job:
     _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property
-    def seed(self) -> int:
-        return self.config.cfg.run.seed
+    def seeds(self) -> Seeds:
+        return Seeds.of(self.config.cfg.run)
+
+    def rng(self, ids: list[str], device: torch.device) -> Rng:
+        """The method's streams of these images."""
+        return Rng(self.seeds.draws, self.method_name, ids, device, self.seeds.classes)
 
     @property
     def method_name(self) -> str:
@@ -105,7 +110,7 @@ class Job:
     def colour(self) -> dict[str, object]:
         """The network's confusion colour, and where it comes from."""
         precision = self.config.cfg.compute.precision
-        return confusion_colour(self.network, self.weights, self.compute, precision, self.seed, self.results)
+        return confusion_colour(self.network, self.weights, self.compute, precision, self.seeds.draws, self.results)
 
     def colour_tensor(self) -> torch.Tensor:
         return torch.tensor(self.colour["colour"])
@@ -151,7 +156,7 @@ def open_job(config: Config) -> Job:
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
     settings, network = compute.prepare(cfg.compute, network)
-    source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
+    source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images)
     if cfg.run.target == "label":
         check_labels(source, ids, classes)
     if source.classes not in (None, classes):
@@ -166,7 +171,7 @@ def open_job(config: Config) -> Job:
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
         )
     method = build_method(cfg.method)
-    bind(method, source, cfg.run.seed)
+    bind(method, source, Seeds.of(cfg.run).images)
     return Job(
         config=config,
         network=network,

@@ -23,6 +23,7 @@ from bench.report.exhibits.exhibit import Figure, Found
 from bench.report.quantities import Quantities
 from bench.report.table import number
 from bench.report.templates import environment
+from bench.rng import Seeds
 from bench.store.maps import Maps
 from bench.store.rows import Rows
 from bench.text import natural
@@ -114,7 +115,7 @@ def photographs(cfg: DictConfig, data: str, record: dict) -> "Source | None":
 
     try:
         settings = OmegaConf.create(_settings(cfg, data, record) | dict.fromkeys(SELECTION))
-        return open_source(settings, Preprocessing(**record["preprocessing"]), cfg.run.seed)[0]
+        return open_source(settings, Preprocessing(**record["preprocessing"]), Seeds.of(cfg.run).images)[0]
     except (UserError, OSError, ImportError):
         return None
 
