@@ -16,7 +16,7 @@ def source(module: str) -> Path | None:
     if spec is None:
         return None
     if not rest:
-        return Path(spec.origin) if (spec.origin or "").endswith(".py") else None
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
     for place in spec.submodule_search_locations or ():
         for file in (Path(place, *rest, "__init__.py"), Path(place, *rest).with_suffix(".py")):
             if file.is_file():
