@@ -30,6 +30,7 @@ WINGS = {  # folder or module: what of ours it may import beside the ground and 
     "bench.experiments.plan": GROUND,
     "bench.experiments.cells": GROUND | {"bench.experiments.plan"},
     "bench.experiments": GROUND | {"bench.images", "bench.running", "bench.store"},
+    "bench.launching": GROUND | {"bench.experiments", "bench.running"},
     "bench.report": GROUND
     | {"bench.store", "bench.papers", "bench.experiments.plan", "bench.experiments.cells", "bench.figures"}
     | {"metrics.quantities"},
