@@ -31,7 +31,7 @@ SHARED = "bench.run"  # the program whose jobs can be shared out by run.shard
 
 @dataclass(frozen=True)
 class Engine:
-    """settings: its keys in conf/hydra/launcher and their ranges. device: what parts compute on where `auto` is asked for."""
+    """settings: its keys in conf/hydra/launcher and their ranges. device: what parts compute on for `auto`."""
 
     settings: type
     device: Callable[[Any], str]
