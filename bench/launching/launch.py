@@ -175,5 +175,6 @@ def told(part: Part, end: End) -> str:
         lines = part.log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         lines = []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    said = [line.strip() for line in lines if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    last = said[-1] if said else "it said nothing"
     return f"failed ({end.why}): {last[:300]}"
