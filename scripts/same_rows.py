@@ -3,7 +3,6 @@
 All columns count but what a clock measured; of an image that two processes had, one row. Exits with 1 where folders differ.
 """
 
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +36,9 @@ def main(arguments: list[str]) -> int:
             print(f"{folder}: {plural(len(found), 'row')}, equal to those of {first[0]}")
         except AssertionError as error:
             differ = 1
-            print(f"{folder}: {plural(len(found), 'row')}, not those of {first[0]}: {' '.join(str(error).split())[:300]}")
+            print(
+                f"{folder}: {plural(len(found), 'row')}, not those of {first[0]}: {' '.join(str(error).split())[:300]}"
+            )
     return differ
 
 

@@ -6,14 +6,14 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class Parts(Launcher):
     """Runs a sweep in processes of its own, on one machine or many.  engine: which of bench.launching.engines."""
 
     def __init__(self, engine: str, **settings: Any):
-        self.engine, self.settings = engine, settings
+        self.engine, self.settings = engine, OmegaConf.to_container(OmegaConf.create(settings))
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
