@@ -21,7 +21,10 @@ import yaml
 SHIPPED = Path(__file__).with_name("shipped.yaml")
 ASIDE = ("QUANTITIES", "DRAWS")  # what a metric says of its numbers, for reports: no number comes from it
 OURS = ("bench", "methods", "metrics")
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+LIBRARIES = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    | {place for place in sys.path if place.endswith(("site-packages", "dist-packages"))}  # of a user, of the system
+)
 
 
 @functools.cache
