@@ -126,7 +126,8 @@ def with_own(overrides: list[str]) -> list[str]:
     place = own()
     if place is None or any(override.startswith("hydra.searchpath=") for override in overrides):
         return overrides
-    return [*overrides, f"hydra.searchpath=[{_quoted(f'file://{place}')}]"]
+    first = next((k for k, word in enumerate(overrides) if "=" in word and word[0] != "-"), len(overrides))
+    return [*overrides[:first], f"hydra.searchpath=[{_quoted(f'file://{place}')}]", *overrides[first:]]  # none after -m
 
 
 def unmistaken(choices: Mapping[str, str | None], metrics: Iterable[str]) -> None:
