@@ -1,0 +1,1 @@
+"""Heatproof: puts attribution heatmaps to the proof."""
