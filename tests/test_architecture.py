@@ -27,7 +27,7 @@ WINGS = {  # folder or module: what of ours it may import beside the ground and 
     | {"metrics.quantities"},
 }
 WINGS["bench.report.__main__"] = WINGS["bench.report"] | {"bench.report", "bench.claims"}  # a command, of another too
-ANYTHING = {"bench.studies", "bench.claims", "bench.run", "bench.sanity"}  # what is started from the command line
+ANYTHING = {"bench.studies", "bench.claims", "bench.run", "bench.sanity", "bench.profile"}  # commands
 PHOTOGRAPHS = {"bench.images"}  # what shows images, and how a report learns which images lie at data.root
 ONLY = {  # libraries that a wing may import beside the standard library
     "methods": {"torch", "torchvision", "jaxtyping"},
