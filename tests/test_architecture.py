@@ -36,13 +36,14 @@ WINGS = {  # folder or module: what of ours it may import beside the ground and 
     | {"metrics.quantities"},
 }
 WINGS["bench.report.__main__"] = WINGS["bench.report"] | {"bench.report", "bench.claims"}  # a command, of another too
-ANYTHING = {
+ANYTHING = {  # what is started from the command line
     "bench.studies",
     "bench.claims",
     "bench.run",
     "bench.sanity",
     "bench.verify",
-}  # what is started from the command line
+    "bench.profile",
+}
 PHOTOGRAPHS = {"bench.images"}  # what shows images, and how a report learns which images lie at data.root
 ONLY = {  # libraries that a wing may import beside the standard library
     "methods": {"torch", "torchvision", "jaxtyping"},
