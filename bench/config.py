@@ -149,7 +149,10 @@ def launch(main: Callable) -> None:
         composable(sys.argv[1:])
     except UserError as error:
         sys.exit(f"error: {error}")
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before there is anything to lose
+        sys.exit(130)
 
 
 def composable(overrides: list[str]) -> None:

@@ -47,6 +47,7 @@ def main(cfg: DictConfig) -> None:
 def guard(config: Config) -> None:
     """UserError: the method fails."""
     data = config.cfg.data
+    config.cfg.compute.fold = False  # what is scrambled is what was learnt, layer by layer
     data.limit = IMAGES if data.limit is None else data.limit
     job = open_job(config)
     table = pd.DataFrame(compare(job))
@@ -76,12 +77,12 @@ def compare(job: Job) -> Iterator[dict]:
     targets = [job.network(x).argmax(dim=1) for x in images]
 
     def maps(network: Network, k: int) -> Images:
-        rng = Rng(job.seed, job.method_name, batches[k].padded_ids, images[k].device)
+        rng = job.rng(batches[k].padded_ids, images[k].device)
         return job.method(network, images[k], targets[k], rng).detach().abs()
 
     trained = [maps(job.network, k) for k in range(len(batches))]
     for share in STAGES:
-        network = scrambled(job.network, share, job.seed, images)
+        network = scrambled(job.network, share, job.seeds.draws, images)
         for k, batch in enumerate(batches):
             alike = rank_correlation(trained[k], maps(network, k)).tolist()
             for image, correlation in zip(batch.ids, alike, strict=False):

@@ -248,8 +248,11 @@ def _evaluated(
 
 def _carried_out(job: Job, progress: bool) -> tuple[list[str], dict[str, str]]:
     """What is odd of its maps, and the images that failed, with the reasons."""
-    with contextlib.nullcontext() if progress else notebook.silence():
-        _, remarks = computed(job)
+    try:
+        with contextlib.nullcontext() if progress else notebook.silence():
+            _, remarks = computed(job)
+    except SystemExit as end:  # a signal: a command ends, a session goes on
+        raise KeyboardInterrupt from end
     return remarks.lines(), remarks.failed
 
 

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from bench.config import load
 from bench.images.stream import stream
-from bench.rng import Rng
 from bench.running.job import Job, open_job
 from heatproof.__main__ import importable
 from metrics.batch import MapBatch
@@ -47,7 +46,7 @@ def method_keeps_its_promises(name: str, *settings: str) -> None:
     before, state = x.clone(), job.network.digest()
 
     def maps(index: Sequence[int]) -> Tensor:
-        rng = Rng(job.seed, job.method_name, [ids[i] for i in index], x.device)
+        rng = job.rng([ids[i] for i in index], x.device)
         return job.method(job.network, x[list(index)], target[list(index)], rng)
 
     together = maps(range(IMAGES))

@@ -121,7 +121,8 @@ def open_source(
         raise UserError(f"{settings['_target_']} found no images with {_shown(settings)}; check data.root")
     from bench.images.masks import masked  # which knows what a source is
 
-    return masked(source, *masks, preprocessing), select(source.ids, seed, **selection)
+    kind, place = masks
+    return masked(source, kind, place, preprocessing), select(source.ids, seed, **selection)
 
 
 def select(

@@ -89,7 +89,7 @@ def _library(name: str) -> bool:
     """Whether its first part is a package that was installed; asked without importing anything."""
     top = name.partition(".")[0]
     spec = importlib.util.find_spec(top) if top else None
-    return bool(spec and top not in OURS and _installed(spec.origin or ""))
+    return bool(spec and top not in OURS and _installed(spec.origin))
 
 
 def _own(module: str) -> bool:
@@ -99,7 +99,8 @@ def _own(module: str) -> bool:
     return bool(spec and (spec.origin or "").endswith(".py")) and (ours or not _installed(spec.origin or ""))
 
 
-def _installed(file: str) -> bool:
+def _installed(file: str | None) -> bool:
+    file = file or ""
     return file.startswith(LIBRARIES) or bool({*INSTALLED} & {*Path(file).parts})
 
 

@@ -188,7 +188,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     title = "AII, Figure 1: two objects in one picture"
     found = {}
     for cells in by_network:
-        model, seed = cells[0].config.names["model"], cells[0].seed
+        model, seed = cells[0].config.names["model"], cells[0].seeds.images
         found[model] = pairs(classes(cells[0]), seed)
         if not found[model]:
             raise UserError(f"{model} gives all of these images one class; composites need two. Raise data.limit.")
