@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,19 @@ from bench.store.rows import Rows
 from metrics.quantities import said
 
 
+@dataclass(frozen=True)
+class Given:
+    """Parts of a job that are objects at hand, in place of what the configuration would build under the same keys.
+
+    found: by what they are told apart where neither settings nor weights do, {"module": a digest}.
+    """
+
+    network: Network | None = None
+    source: Callable[..., Source] | None = None  # of the preprocessing
+    method: Callable | None = None
+    found: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Job:
     """Everything the loop needs, built from a configuration."""
@@ -43,6 +56,7 @@ class Job:
     results: Path
     save_attributions: bool
     warnings: list[str] = field(default_factory=list)  # what is unusual about the network, for the record
+    given: Mapping[str, str] = field(default_factory=dict)  # found of what was given as an object
     kept: Any = None  # what of the method's maps lies in the store: bench/running/kept.py
     _run_ids: dict[str, str] = field(default_factory=dict)
 
@@ -71,6 +85,7 @@ class Job:
             "collection": self.source.collection,
         }
         found |= self.network.found
+        found |= self.given
         found |= {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
         if self.config.cfg.compute.allow_chance:
             found["chance"] = "allowed"
@@ -147,17 +162,18 @@ class Job:
         records.write(self._record(metric), record, self.config.overrides, device, {"torch": str(torch.__version__)})
 
 
-def open_job(config: Config) -> Job:
-    """Build everything that `config` names, and say in one sentence what is wrong with it."""
+def open_job(config: Config, given: Given | None = None) -> Job:
+    """Build everything that `config` names, but for what is given, and say in one sentence what is wrong with it."""
+    given = given or Given()
     cfg = config.cfg
     results = Path(cfg.paths.results)
     writable(results)
-    network = open_network(cfg.model)
+    network = given.network or open_network(cfg.model)
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
-    method = build_method(cfg.method)
+    method = given.method or build_method(cfg.method)
     settings, network = compute.prepare(cfg.compute, network, looked_at(method, network))
-    source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images)
+    source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images, given.source)
     if cfg.run.target == "label":
         check_labels(source, ids, classes)
     if source.classes not in (None, classes):
@@ -184,6 +200,7 @@ def open_job(config: Config) -> Job:
         results=results,
         save_attributions=save,
         warnings=warnings,
+        given=given.found,
     )
 
 

@@ -41,6 +41,16 @@ def digest(target: str) -> str:
     return _of_module(module) if module and _own(module) else target
 
 
+def of_source(text: str) -> str:
+    """Digest of a piece of code that lies in no module, a function of a notebook."""
+    return hashlib.sha256(_told(ast.parse(text)).encode()).hexdigest()[:16]
+
+
+def installed(module: str) -> bool:
+    """Whether it belongs to a library; of its code the release stands in the record."""
+    return module.partition(".")[0] in sys.stdlib_module_names or _library(module)
+
+
 def name(target: str) -> str:
     """Of a builder, without where it lies."""
     return target.rpartition(".")[2]
@@ -86,7 +96,7 @@ def _own(module: str) -> bool:
     """Whether it is a Python file that no library installed."""
     spec = importlib.util.find_spec(module)
     ours = module.split(".")[0] in OURS
-    return bool(spec and (spec.origin or "").endswith(".py")) and (ours or not _installed(spec.origin))
+    return bool(spec and (spec.origin or "").endswith(".py")) and (ours or not _installed(spec.origin or ""))
 
 
 def _installed(file: str | None) -> bool:
