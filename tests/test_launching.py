@@ -1,4 +1,4 @@
-"""Sweeps in processes of their own: what is cut, who runs it, what happens to what is lost, and that rows stay as they are."""
+"""Sweeps in processes of their own: what is cut, who runs it, what happens to what is lost, that rows stay as they are."""
 
 import os
 import stat
