@@ -96,7 +96,7 @@ class Result:
             parts.append(pd.DataFrame(texts, columns=names).set_index(names[0]).rename_axis("method"))
         found = pd.concat(parts, axis=1)
         counts = [name for name in found if name.rpartition(" ")[2] == "n"]
-        if all((found[name] == found[counts[0]]).all() for name in counts):  # said once
+        if counts and all((found[name] == found[counts[0]]).all() for name in counts):  # said once
             found = found.drop(columns=counts).assign(n=found[counts[0]])
         return found
 

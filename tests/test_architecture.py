@@ -7,7 +7,16 @@ import pytest
 
 from bench.config import ROOT
 
-GROUND = {"bench", "bench.types", "bench.rng", "bench.errors", "bench.config", "bench.text", "bench.notes"}
+GROUND = {
+    "bench",
+    "bench.types",
+    "bench.rng",
+    "bench.seeds",
+    "bench.errors",
+    "bench.config",
+    "bench.text",
+    "bench.notes",
+}
 GROUND |= {
     "bench.ranges",
     "bench.settings",

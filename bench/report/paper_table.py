@@ -12,7 +12,7 @@ from bench.experiments.cells import Cells
 from bench.papers import contradictions, published
 from bench.report import means, quantities, ranking, verdicts
 from bench.report.table import Table
-from bench.rng import Seeds
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.rows import PARTITIONS
 from bench.text import plural
