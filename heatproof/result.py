@@ -82,7 +82,9 @@ class Result:
 
         metric: of this one alone.  confidence: all, or the images below (`low`) or above (`high`) report.threshold.
         """
-        chosen = [table for table in self.document.tables if table.of and table.of[3] == confidence]
+        chosen = [
+            table for table in self.document.tables if table.of and table.of[3] == confidence and not table.folded
+        ]
         chosen = [table for table in chosen if metric in (None, table.of[2])]  # type: ignore[index]
         if not chosen:
             raise UserError(
@@ -96,7 +98,7 @@ class Result:
             parts.append(pd.DataFrame(texts, columns=names).set_index(names[0]).rename_axis("method"))
         found = pd.concat(parts, axis=1)
         counts = [name for name in found if name.rpartition(" ")[2] == "n"]
-        if counts and all((found[name] == found[counts[0]]).all() for name in counts):  # said once
+        if all((found[name] == found[counts[0]]).all() for name in counts):  # said once
             found = found.drop(columns=counts).assign(n=found[counts[0]])
         return found
 
