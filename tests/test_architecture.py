@@ -32,6 +32,7 @@ ANYTHING = {
     "bench.claims",
     "bench.run",
     "bench.sanity",
+    "bench.status",
     "bench.verify",
 }  # what is started from the command line
 PHOTOGRAPHS = {"bench.images"}  # what shows images, and how a report learns which images lie at data.root
