@@ -50,6 +50,7 @@ ANYTHING = {  # what is started from the command line
     "bench.claims",
     "bench.run",
     "bench.sanity",
+    "bench.status",
     "bench.verify",
     "bench.profile",
 }
