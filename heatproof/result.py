@@ -120,9 +120,10 @@ class Result:
         maps, curves, pixels, readout = {}, {}, None, "probability"
         for method in self.methods:
             maps[method], pixels = self._map(method, name)
-            found = load_curves(self.folder, self.run_ids[method, metric], [name]).get(name)
+            run_id = self.run_ids[method, metric]
+            record = records.load_runs(self.folder)[run_id]
+            found = load_curves(self.folder, record["cell"], run_id, [name]).get(name)
             curves[method] = found if found and all(np.size(curve) > 1 for curve in found) else None
-            record = records.load_runs(self.folder).get(self.run_ids[method, metric], {})
             readout = record.get("config", {}).get("metric", {}).get("readout", readout)
         block = heatmaps.Block(name, np.asarray(pixels), maps, curves)
         return notebook.shown(heatmaps.RENDERINGS["overlay"]([block], readout))
@@ -188,7 +189,7 @@ class Result:
         found = means.measure(rows, pd.DataFrame(cells), report.threshold, report.bootstrap)
         found = published.nothing(found).assign(experiment=None)
         found["row"] = found["run_id"].map(label)
-        return significance.compare(found, rows, runs, report.threshold, report.bootstrap, {})
+        return significance.compare(found, rows, runs, report.threshold, {})
 
     @functools.cached_property
     def _kinds(self) -> dict[str, quantities.Quantities]:

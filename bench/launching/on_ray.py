@@ -59,9 +59,7 @@ class Tasks:
 
     def __init__(self, ray: Any, settings: Ray):
         self.ray, self.running = ray, {}  # type: ignore[var-annotated]
-        self.task = ray.remote(_remotely()).options(
-            num_gpus=settings["gpus"], num_cpus=settings["cpus"], max_retries=0, max_calls=1
-        )
+        self.task = ray.remote(_remotely()).options(num_gpus=settings["gpus"], num_cpus=settings["cpus"], max_retries=0)
 
     def free(self) -> bool:
         return True

@@ -1,6 +1,7 @@
 """Parts waiting for workers. A part that is lost is taken up again, after the others; what it had stored is not computed
 twice."""
 
+import sys
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -30,5 +31,6 @@ def pulled(parts: Sequence[Part], workers: Workers, retries: int) -> Iterator[tu
         if end.code is None and lost[part] < retries:
             lost[part] += 1
             waiting.append(part)
+            print(f"{part.name}: {end.why}; it is taken up again", file=sys.stderr, flush=True)
         else:
             yield part, end
