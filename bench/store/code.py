@@ -48,7 +48,7 @@ def of_source(text: str) -> str:
 
 def installed(module: str) -> bool:
     """Whether it belongs to a library; of its code the release stands in the record."""
-    return module.partition(".")[0] in sys.stdlib_module_names or _library(module)
+    return module != "__main__" and (module.partition(".")[0] in sys.stdlib_module_names or _library(module))
 
 
 def name(target: str) -> str:
