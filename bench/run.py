@@ -44,6 +44,13 @@ def one_run(config: Config) -> None:
 
 def carry_out(job: Job) -> dict[str, str]:
     """Compute what is missing, with a forecast before and the means after. Returns the failed images and why."""
+    text, remarks = computed(job)
+    print(text, *remarks.lines(), sep="\n")
+    return remarks.failed
+
+
+def computed(job: Job) -> tuple[str, Remarks]:
+    """Compute what is missing, with a forecast before. Returns the means in words, and what is odd of the run."""
     work, remarks = missing(job), Remarks(job.method_name)
     names = job.config.names
     wanted = ", ".join(job.metrics) or "maps alone"
@@ -63,9 +70,8 @@ def carry_out(job: Job) -> dict[str, str]:
         for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
             job.record(metric)
         remarks = carry_through(job, work, cost)
-    text, failed = summary(job, remarks.failed)
-    print(text, *remarks.lines(), sep="\n")
-    return failed
+    text, remarks.failed = summary(job, remarks.failed)
+    return text, remarks
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from bench.experiments.cells import Cells
 from bench.papers import contradictions, published
 from bench.report import means, quantities, ranking, verdicts
 from bench.report.table import Table
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.rows import PARTITIONS
 from bench.text import plural
@@ -53,6 +54,11 @@ def numbers(config: Config, rows: pd.DataFrame, runs: dict[str, dict]) -> tuple[
         notes += [IMAGES[plan.images]] if plan.get("images") else []
         notes.append("What is known to be inconsistent in the published tables: `results/published/README.md`.")
     return found, matching, notes
+
+
+def margins(found: pd.DataFrame, plan: DictConfig) -> dict[tuple, list[str]]:
+    """Lines under a table: how far from the printed value a mean may be, and which columns cannot fail."""
+    return {} if plan.get("table") is None else verdicts.margins(found, plan)
 
 
 def facts(plan: DictConfig) -> list[str]:
@@ -119,7 +125,7 @@ def _collection(cfg: DictConfig) -> str | None:
     from bench.images.source import open_source
 
     try:
-        return open_source(cfg.data, Preprocessing(1, 1), cfg.run.seed)[0].collection
+        return open_source(cfg.data, Preprocessing(1, 1), Seeds.of(cfg.run).images)[0].collection
     except UserError:
         return None
 

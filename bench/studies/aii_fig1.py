@@ -125,7 +125,7 @@ def left_share(maps: Tensor) -> Tensor:
     heat = maps.sum(dim=1)
     left = torch.zeros_like(heat, dtype=torch.bool)
     left[:, :, : heat.shape[2] // 2] = True
-    share = mass(heat.flatten(1), left.flatten(1))
+    share = mass(heat.flatten(1), left.flatten(1), torch.ones_like(left.flatten(1)))
     return share.masked_fill(heat.flatten(1).amax(dim=1) <= 0, torch.nan)
 
 
@@ -188,7 +188,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     title = "AII, Figure 1: two objects in one picture"
     found = {}
     for cells in by_network:
-        model, seed = cells[0].config.names["model"], cells[0].seed
+        model, seed = cells[0].config.names["model"], cells[0].seeds.images
         found[model] = pairs(classes(cells[0]), seed)
         if not found[model]:
             raise UserError(f"{model} gives all of these images one class; composites need two. Raise data.limit.")

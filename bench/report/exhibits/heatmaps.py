@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.figures import heatmaps as figures
 from bench.report.exhibits.exhibit import Figure, Found
+from bench.seeds import Seeds
 from bench.store import maps as store
 from bench.store.rows import load_curves
 
@@ -74,7 +75,7 @@ def _photographs(config: Config, record: dict) -> tuple["Source", list[str]]:
 
     plan = config.cfg.experiment
     data = load([*config.overrides, *experiments.cells(plan)[0].overrides, *experiments.images(config)]).cfg.data
-    return open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)
+    return open_source(data, Preprocessing(**record["preprocessing"]), Seeds.of(config.cfg.run).images)
 
 
 class Source(Protocol):
