@@ -1,10 +1,11 @@
 """Are a run's rows what its record says? Computes some of them again: `python -m bench.verify RUN_ID`
 
-    python -m bench.verify RUN_ID [BUILDER ...] [images=8] [seed=0] [KEY=VALUE ...]
+    python -m bench.verify RUN_ID [images=8] [seed=0] [paths.results=results] [data.root=DIR] [model.weights=FILE]
+                           [builders=MODULE.FUNCTION]
 
 RUN_ID: of results/runs, or the start of it. images: how many of its scored images, drawn from the seed, or `all`; an altered
-row is found if it is among them. BUILDER: of your own, such as mynet.MyNet, if the record names one; nothing else that conf/
-does not build is built. KEY: paths.results; data.root and model.weights, if images and weights lie elsewhere by now.
+row is found if it is among them. data.root, model.weights: where images and weights lie here, if not where the record says.
+builders: what the record may name of your own beside what conf/ names: a record of strangers imports nothing.
 Writes nothing. Prints for each quantity the largest difference, and exits with 1 if one is larger than rounding explains:
 
 Under the very conditions of the record (processor, threads, batch size, versions of libraries) rows are promised bit for
@@ -40,15 +41,21 @@ NUMBERS = ("confidence", "insertion", "deletion", "score", "chance", "completene
 LAST_PLACES, NOISE = 100, 10  # let pass: so many units in the last place; so many times what other batch sizes change
 OTHER_BATCHES = (1, 2)
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow")
-KEYS = {"images": "8", "seed": "0", "paths.results": "results", "data.root": None, "model.weights": None}
+KEYS = {
+    "images": "8",
+    "seed": "0",
+    "paths.results": "results",
+    "data.root": None,
+    "model.weights": None,
+    "builders": None,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Exit status."""
     if not arguments or "=" in arguments[0]:
         raise UserError("Which run? python -m bench.verify RUN_ID; run ids are the names of the files in results/runs.")
-    own = [argument for argument in arguments[1:] if "=" not in argument]
-    asked = KEYS | dict(argument.partition("=")[::2] for argument in arguments[1:] if argument not in own)
+    asked = KEYS | dict(argument.partition("=")[::2] for argument in arguments[1:])
     if strange := set(asked) - set(KEYS):
         raise UserError(f"bench.verify takes no {', '.join(sorted(strange))}; it takes {', '.join(KEYS)}.")
     results = Path(str(asked["paths.results"])).expanduser()
@@ -56,7 +63,7 @@ def main(arguments: list[str]) -> int:
     stored = scored(results, record)
     ids = chosen(list(stored.index), str(asked["images"]), str(asked["seed"]))
     with tempfile.TemporaryDirectory() as folder:
-        job = opened(record, ids, results, Path(folder), asked, own)
+        job = opened(record, ids, results, Path(folder), asked)
         same = [i for i in ids if job.made_of(i, job.source.fingerprint(i)) == stored.loc[i, "fingerprint"]]
         if not same:
             raise UserError(
@@ -116,7 +123,7 @@ def chosen(images: list[str], n: str, seed: str) -> list[str]:
     return images if n == "all" else select(images, int(seed), sample=min(int(n), len(images)))
 
 
-def opened(record: dict, ids: list[str], results: Path, scratch: Path, asked: dict, own: list[str]) -> Job:
+def opened(record: dict, ids: list[str], results: Path, scratch: Path, asked: dict) -> Job:
     """The job that made these rows, to compute them once more. UserError: it is not to be had here."""
     record = copy.deepcopy(record)
     config = record["config"]
@@ -129,7 +136,7 @@ def opened(record: dict, ids: list[str], results: Path, scratch: Path, asked: di
             config[group][name] = asked[key]
     if (results / "confusion").is_dir():  # a colour that was searched
         shutil.copytree(results / "confusion", scratch / "confusion")
-    job = reopened(record, scratch, own)
+    job = reopened(record, scratch, str(asked["builders"] or "").split(","))
     if job.run_id(record["cell"]["metric"]) != record["run_id"]:
         then, now = records.identity(record), job.identity(record["cell"]["metric"]).flat()
         differ = [key for key in {**then, **now} if then.get(key) != now.get(key)] or ["its versions of code"]
