@@ -26,6 +26,7 @@ class Quantity:
     minus: tuple[str, str] | None = (
         None  # of which two numbers of the row it is the difference; None: a number of its own
     )
+    tailed: bool = False  # a few images can carry the mean away: the median stands beside it
 
     def __post_init__(self):
         if self.better not in SIGNS:

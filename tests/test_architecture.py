@@ -7,7 +7,16 @@ import pytest
 
 from bench.config import ROOT
 
-GROUND = {"bench", "bench.types", "bench.rng", "bench.errors", "bench.config", "bench.text", "bench.notes"}
+GROUND = {
+    "bench",
+    "bench.types",
+    "bench.rng",
+    "bench.seeds",
+    "bench.errors",
+    "bench.config",
+    "bench.text",
+    "bench.notes",
+}
 GROUND |= {
     "bench.ranges",
     "bench.settings",
@@ -36,7 +45,15 @@ WINGS = {  # folder or module: what of ours it may import beside the ground and 
     | {"metrics.quantities"},
 }
 WINGS["bench.report.__main__"] = WINGS["bench.report"] | {"bench.report", "bench.claims"}  # a command, of another too
-ANYTHING = {"bench.studies", "bench.claims", "bench.run", "bench.sanity"}  # what is started from the command line
+ANYTHING = {  # what is started from the command line
+    "bench.studies",
+    "bench.claims",
+    "bench.run",
+    "bench.sanity",
+    "bench.status",
+    "bench.verify",
+    "bench.profile",
+}
 PHOTOGRAPHS = {"bench.images"}  # what shows images, and how a report learns which images lie at data.root
 ONLY = {  # libraries that a wing may import beside the standard library
     "methods": {"torch", "torchvision", "jaxtyping"},

@@ -65,7 +65,7 @@ def huggingface_network(*, name: str, revision: str | None, weights: str | None)
         name=called(name),
         weights_file=file,
         recipe=recipe,
-        found={"recipe": _told(recipe)},
+        found={"recipe": told(recipe)},
         recorded={
             "revision": getattr(config, "_commit_hash", None),  # the commit, whatever was asked for
             "transformers": transformers.__version__,
@@ -190,7 +190,7 @@ def _picture(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.stack([np.round(127.5 * (1 + wave)) for wave in waves], axis=2).astype(np.uint8))
 
 
-def _told(recipe: Recipe) -> str:
+def told(recipe: Recipe) -> str:
     """Folders with the same weights may differ in it."""
     numbers = " ".join(f"{value:g}" for value in (*recipe.mean, *recipe.std))
     resize = recipe.resize(recipe.size)

@@ -26,7 +26,7 @@ def timm_network(*, name: str, weights: str | None) -> Built:
         raise UserError(f"timm has no model {name!r}.{did_you_mean(name, known)}")
     if weights is not None:
         net = seeded(lambda: timm.create_model(name, pretrained=False))
-        return Built(net, name=name, weights_file=load(net, weights, name), recipe=_recipe(net, name))
+        return Built(net, name=name, weights_file=load(net, weights, name), recipe=recipe_of(net, name))
     timm.models.set_pretrained_check_hash(True)  # against the digest in a file's name, where it has one
     try:
         net = seeded(lambda: timm.create_model(name, pretrained=True))
@@ -36,7 +36,7 @@ def timm_network(*, name: str, weights: str | None) -> Built:
             f"({first_line(error)}). Download {_url(name)} on another machine and give model.weights=FILE, "
             "or model.weights=random."
         ) from error
-    return Built(net, name=name, recipe=_recipe(net, name))
+    return Built(net, name=name, recipe=recipe_of(net, name))
 
 
 def efficientnet_lite0(*, weights: str | None, published_confusion: list[float] | None) -> Built:
@@ -56,7 +56,7 @@ def efficientnet_lite2(*, weights: str | None, published_confusion: list[float] 
 
 def _lite(n: int, weights: str | None, confusion: list[float] | None) -> Built:
     net, name = seeded(lambda: timm.create_model(f"tf_efficientnet_lite{n}", pretrained=False)), f"efficientnet_lite{n}"
-    recipe = _recipe(net, name)
+    recipe = recipe_of(net, name)
     if weights is not None:
         return Built(net, name=name, weights_file=load(net, weights, name), recipe=recipe)
     try:
@@ -75,7 +75,8 @@ def _lite(n: int, weights: str | None, confusion: list[float] | None) -> Built:
     return Built(net, name=name, weights_file=file, confusion=confusion, recipe=recipe)
 
 
-def _recipe(net: nn.Module, name: str) -> Recipe:
+def recipe_of(net: nn.Module, name: str) -> Recipe:
+    """What timm says of the weights that a network of its own was made for."""
     said = resolve_model_data_config(net)
     channels, height, width = said["input_size"]
     if height != width or channels != 3:

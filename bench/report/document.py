@@ -88,7 +88,7 @@ class Document:
 
     def _latex(self) -> str:
         comments = [latex.comment(line) for line in [self.title, latex.NEEDS, *self.facts, *self.notes]]
-        return "".join(comments) + "\n" + "\n".join(latex.written(table) for table in self.tables)
+        return "".join(comments) + "\n" + "\n".join(latex.written(table) for table in self.tables if not table.folded)
 
 
 def _table(plain: dict) -> Table:

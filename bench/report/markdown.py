@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 from bench.papers import contradictions
@@ -11,13 +12,16 @@ TOUCHED = "Contradictions"
 
 
 def written(table: Table) -> str:
-    """A heading and a table."""
+    """A heading and a table; of a folded one its title, to be opened."""
     header, rows = flat(table)
     lines = ["| " + " | ".join(map(_cell, header)) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
     lines += ["| " + " | ".join(map(_entry, row)) + " |" for row in rows]
     said = [f"{TOUCHED}: {_bracketed(table.contradictions)}."] if table.contradictions else []
     below = "".join(f"\n{line}\n" for line in [*map(prose, table.below), *said])
-    return f"## {prose(table.title)}\n\n" + "\n".join(lines) + "\n" + below
+    text = "\n".join(lines) + "\n" + below
+    if table.folded:
+        return f"<details><summary>{escape(table.title)}</summary>\n\n{text}\n</details>\n"
+    return f"## {prose(table.title)}\n\n{text}"
 
 
 def prose(text: str) -> str:

@@ -20,7 +20,7 @@ from bench.cli import command
 from bench.config import Config
 from bench.errors import UserError
 from bench.running.job import Job, open_job
-from bench.store import code, records
+from bench.store import code, parts, records
 from bench.store.atomic import atomic_write
 from bench.store.maps import Maps
 from bench.store.rows import Rows
@@ -91,6 +91,7 @@ def move(job: Job, record: dict, file: Path, results: Path) -> None:
     """Rows first, the old record last: what is cut short is taken up again."""
     cell, metric = record["cell"], record["cell"]["metric"]
     old, run_id = Rows(results, cell, record["run_id"]), job.run_id(metric)
+    parts.settle(old.folder, old.run_id)
     for part in sorted(old.folder.glob(f"{record['run_id']}-*.parquet")):
         table = pq.ParquetFile(part).read()
         column = table.schema.get_field_index("run_id")

@@ -129,7 +129,7 @@ def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
             values.add(str(record))
         return ", ".join(sorted(values))
 
-    commits = ", ".join(sorted({str(record["git"]["commit"])[:10] for record in used}))
+    commits = ", ".join(sorted({str(record["git"]["commit"] or "unknown")[:10] for record in used}))
     dirty = " (with uncommitted changes)" if any(record["git"]["dirty"] for record in used) else ""
     newest = max(str(part["created"]) for record in used for part in (record, *record.get("continued", [])))
     most = numbers.loc[numbers["confidence"] == "all", "n"].max()
@@ -219,10 +219,10 @@ def _as_shipped(target: str) -> int | str:
 
 def _versions() -> dict[str, str]:
     versions = {"heatproof": bench.__version__, "protocol": str(bench.PROTOCOL), "python": sys.version.split()[0]}
-    return versions | {name: _version(name) for name in RECORDED}
+    return versions | {name: version(name) for name in RECORDED}
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -231,7 +231,9 @@ def _version(package: str) -> str:
 
 @functools.cache
 def _git() -> dict:
-    """The commit of this code, if it is a checkout."""
+    """The commit of this code, if it is a checkout; a wheel may lie inside somebody else's."""
+    if not (ROOT / ".git").exists():
+        return {"commit": None, "dirty": None}
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
