@@ -181,7 +181,7 @@ def test_what_does_not_fit_is_refused(engine, settings, said, tmp_path):
     preset = OmegaConf.to_container(OmegaConf.load(file)) if file.exists() else {}
     config = OmegaConf.create({"compute": {"device": "auto"}, "paths": {"results": str(tmp_path)}})
     with pytest.raises(UserError, match=said):
-        launch._launch(engine, preset | settings, config, [["method=sm"]])
+        launch._launch(engine, preset | settings, config, ["python"], [["method=sm"]])
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,17 @@ def test_two_processes_leave_the_rows_of_one(tmp_path):
     for method in ("sm", "random"):
         complete(small_job(tmp_path / "one", f"method={method}", *fast[1:]))
     engine = ["hydra/launcher=cpu_cores", "hydra.launcher.cores=1", "hydra.launcher.processes=2"]
-    command = [sys.executable, "-m", "bench.run", "-m", *SMALL, *fast, *engine, f"paths.results={tmp_path / 'two'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "heatproof",
+        "run",
+        "-m",
+        *SMALL,
+        *fast,
+        *engine,
+        f"paths.results={tmp_path / 'two'}",
+    ]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
