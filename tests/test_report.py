@@ -14,6 +14,7 @@ from bench.papers import contradictions
 from bench.report import __main__ as report
 from bench.report import latex
 from bench.report.document import Document
+from bench.report.markdown import flat
 from bench.report.quantities import of_metric
 from bench.report.table import Column, Entry, Table, tables
 
@@ -241,7 +242,15 @@ def test_the_median_of_a_score_with_long_tails_stands_in_its_table():
     kind = of_metric("infidelity")["score"]
     line = {"data": "d", "model": "m", "metric": "infidelity", "confidence": "all", "quantity": "score", "kind": kind}
     line |= {"row": "ig", "run_id": "a1", "mean": 90.0, "ci_low": 80.0, "ci_high": 100.0, "n": 4, "failed": 0}
-    line |= {"q1": 1.5, "median": 4.0, "q3": 100.0, "published": None, "verdict": "", "contradictions": None}
+    line |= {
+        "q1": 1.5,
+        "median": 4.0,
+        "q3": 100.0,
+        "published": None,
+        "verdict": "",
+        "contradictions": None,
+        "share": None,
+    }
     (table,) = tables(pd.DataFrame([line]), {}, 0.7)
-    assert [column.name for column in table.columns] == ["Method", "Score ↓", "median [quartiles]", "n"]
+    assert flat(table)[0] == ["Method", "Score ↓", "median [quartiles]", "n"]
     assert [entry.text for entry in table.rows[0]] == ["ig", "90.0000 ± 10.0000", "4.0000 [1.5000, 100.0000]", "4"]
