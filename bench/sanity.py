@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.cli import cell
-from bench.config import Config, launch
+from bench.config import CONF, Config, launch
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.networks.network import Network
@@ -39,7 +39,7 @@ THRESHOLD = 0.5  # a mean rank correlation with the trained network's maps that 
 IMAGES = 16  # unless data.limit says otherwise
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     cell(cfg, guard)
 
@@ -47,6 +47,7 @@ def main(cfg: DictConfig) -> None:
 def guard(config: Config) -> None:
     """UserError: the method fails."""
     data = config.cfg.data
+    config.cfg.compute.fold = False  # what is scrambled is what was learnt, layer by layer
     data.limit = IMAGES if data.limit is None else data.limit
     job = open_job(config)
     table = pd.DataFrame(compare(job))

@@ -45,6 +45,7 @@ class Run(TypedDict):
     target: Literal["prediction", "label"]
     shard: Annotated[str, Form(r"\d+/\d+", "i/n with 0 <= i < n, for example 0/4")]
     save_attributions: bool
+    retry_failed: bool
     check_images: bool
 
 
@@ -79,6 +80,7 @@ class Compute(TypedDict):
     precision: Literal["fp64", "fp32", "tf32", "bf16"]
     batch_size: Literal["auto"] | Annotated[int, Between(1, 4096)]
     compile: bool
+    fold: bool
     allow_chance: bool
     workers: Literal["auto"] | Annotated[int, Between(0, 256)]
 

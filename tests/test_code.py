@@ -20,9 +20,10 @@ def blank(model, x, target, rng, *, level):
 @pytest.mark.parametrize(
     ("run_id", "metric", "overrides"),
     [
-        ("a058ee619f458fbf", "unified", ["method=sm"]),
-        ("113e490f83ba9b11", "kl", ["method=la"]),
-        ("d3b2ce11b6655354", "infidelity", ["method=ig", "run.seed=1", "model.size=32"]),
+        ("a058ee619f458fbf", "unified", ["method=sm", "compute.fold=false"]),
+        ("113e490f83ba9b11", "kl", ["method=la", "compute.fold=false"]),
+        ("d3b2ce11b6655354", "infidelity", ["method=ig", "run.seed=1", "model.size=32", "compute.fold=false"]),
+        ("1cbdcdb29603124f", "unified", ["method=sm"]),
     ],
 )
 def test_run_ids_are_what_they_were(run_id, metric, overrides):

@@ -6,7 +6,7 @@ in conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthe
 """
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -99,17 +99,20 @@ class Source(Protocol):
         """The image, preprocessed. Raises ImageError if it cannot be read."""
 
 
-def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tuple[Source, list[str]]:
+def open_source(
+    cfg: DictConfig, preprocessing: Preprocessing, seed: int, given: Callable[..., Source] | None = None
+) -> tuple[Source, list[str]]:
     """The source that `cfg` (the run's `data`) describes, and the ids that it selects from it.
 
     First `ids` (a list) or `subset` (a text file, one id a line), then `sample` (n at random), then `limit` (first n).
+    given: what makes the source in place of its `_target_`.
     """
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do
     selection = {key: settings.pop(key, None) for key in SELECTION}
     masks = [settings.pop(key, None) for key in MASKS]
     # partial: Hydra would turn a dataclass among its arguments into a config, and wrap what a constructor raises
-    build = instantiate(settings, _partial_=True, _convert_="all")
+    build = given or instantiate(settings, _partial_=True, _convert_="all")
     try:
         source = build(preprocessing=preprocessing)
     except (TypeError, ValueError) as error:

@@ -24,7 +24,7 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
     """
     _as_measured(network)
     x, warnings = probes(network.preprocessing.size, network.get_buffer("mean")), []
-    with _streams_kept(), torch.no_grad():
+    with streams_kept(), torch.no_grad():
         logits = _logits(network, x)
         again, alone = _logits(network, x), _logits(network, x[:1])
     if logits.shape[1] < 2:
@@ -83,7 +83,7 @@ def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _streams_kept() -> AbstractContextManager:
+def streams_kept() -> AbstractContextManager:
     """The global random streams stay as they are, of every device that has been used."""
     used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
     return torch.random.fork_rng(devices=used)
@@ -142,7 +142,7 @@ def _described(output: object, images: int) -> str:
 def _differentiable(network: Network, x: Tensor) -> None:
     """UserError: logits vary with the image, and no gradient says so."""
     x = x.clone().requires_grad_()
-    with _streams_kept(), torch.enable_grad(), torch.autograd.graph.disable_saved_tensors_hooks(CHECKPOINTS):
+    with streams_kept(), torch.enable_grad(), torch.autograd.graph.disable_saved_tensors_hooks(CHECKPOINTS):
         logits = _logits(network, x)
         try:
             gradient = torch.autograd.grad(logits[0, 0], x, allow_unused=True)[0] if logits.requires_grad else None

@@ -3,7 +3,7 @@
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ import torch
 from omegaconf import DictConfig
 
 from bench.errors import UserError
+from bench.networks.fold import Folded, fold
+from bench.networks.layers import probes
 from bench.networks.network import Network
 from bench.running.memory import keep_freed_memory
 from methods.parts.gradient import input_gradient, probability
@@ -30,6 +32,7 @@ class Compute:
     scoring: Callable[[], AbstractContextManager]  # the precision of scoring passes
     batch_size: int
     workers: int
+    folded: Folded | None = None  # what became of the network's batch norms; None: compute.fold=false
 
     @property
     def device_name(self) -> str:
@@ -49,12 +52,17 @@ class Compute:
             torch.cuda.synchronize(self.device)
 
 
-def prepare(cfg: DictConfig, network: Network) -> tuple[Compute, Network]:
-    """Put the network where it will work, in its precision and memory layout."""
+def prepare(cfg: DictConfig, network: Network, kept: Collection[str] = ()) -> tuple[Compute, Network]:
+    """Put the network where it will work, in its precision and memory layout, its batch norms folded if that is asked for.
+
+    kept: names of its modules whose output a method looks at.
+    """
     device, dtype = find_device(cfg.device), set_precision(cfg.precision)
     if device.type == "cpu":
         keep_freed_memory()
-    network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(dtype=dtype)
+    folded = fold_norms(network, kept) if cfg.get("fold") else None
+    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if cfg.compile:
         network.net = torch.compile(network.net)  # type: ignore[assignment]
     half = cfg.precision == "bf16"
@@ -64,8 +72,18 @@ def prepare(cfg: DictConfig, network: Network) -> tuple[Compute, Network]:
         scoring=(lambda: torch.autocast(device.type, torch.bfloat16)) if half else nullcontext,
         batch_size=find_batch_size(cfg.batch_size, network, device),
         workers=find_workers(cfg.workers),
+        folded=folded,
     )
     return compute, network
+
+
+def fold_norms(network: Network, kept: Collection[str] = ()) -> Folded:
+    """Fold the network's batch norms, but for what the modules of these names put out; say so if it cannot be done."""
+    x = (probes(network.preprocessing.size, network.get_buffer("mean")) - network.mean) / network.std
+    folded = fold(network.net, x, kept)
+    if folded.given_up:
+        print(f"{network.name} runs with its {folded.of} batch norms unfolded: {folded.given_up}.", file=sys.stderr)
+    return folded
 
 
 def find_device(name: str) -> torch.device:

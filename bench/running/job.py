@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,30 @@ from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
 from bench.networks.examine import examine
 from bench.networks.network import Network, open_network
-from bench.rng import Rng, Seeds
+from bench.rng import Rng
 from bench.running import compute
 from bench.running.colour import confusion_colour
 from bench.running.post import build_method
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.atomic import writable
 from bench.store.identity import Identity
 from bench.store.maps import Maps
 from bench.store.rows import Rows
 from metrics.quantities import said
+
+
+@dataclass(frozen=True)
+class Given:
+    """Parts of a job that are objects at hand, in place of what the configuration would build under the same keys.
+
+    found: by what they are told apart where neither settings nor weights do, {"module": a digest}.
+    """
+
+    network: Network | None = None
+    source: Callable[..., Source] | None = None  # of the preprocessing
+    method: Callable | None = None
+    found: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -43,6 +57,7 @@ class Job:
     results: Path
     save_attributions: bool
     warnings: list[str] = field(default_factory=list)  # what is unusual about the network, for the record
+    given: Mapping[str, str] = field(default_factory=dict)  # found of what was given as an object
     kept: Any = None  # what of the method's maps lies in the store: bench/running/kept.py
     _run_ids: dict[str, str] = field(default_factory=dict)
 
@@ -71,12 +86,12 @@ class Job:
             "collection": self.source.collection,
         }
         found |= self.network.found
+        found |= self.given
         found |= {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
         if self.config.cfg.compute.allow_chance:
             found["chance"] = "allowed"
-        keywords = getattr(self.method, "keywords", {})
-        if "layer" in keywords:  # which one it is where nobody names it
-            found["method.layer"] = self.network.layer_name(keywords["layer"])
+        if layer := layer_read(self.method, self.network):  # which one it is where nobody names it
+            found["method.layer"] = layer
         return found
 
     @property
@@ -133,6 +148,7 @@ class Job:
             "config": config,
             **(asdict(said(config["metric"]["_target_"])) if metric else {}),
             "preprocessing": vars(self.network.preprocessing),
+            **({"folded": asdict(self.compute.folded)} if self.compute.folded else {}),
             "weights": {"digest": self.weights, **_file(self.network.weights_file), **self.network.recorded},
             **({"confusion": self.colour} if metric and config["metric"].get("baseline") == "confusion" else {}),
             **({"warnings": self.warnings} if self.warnings else {}),
@@ -147,16 +163,18 @@ class Job:
         records.write(self._record(metric), record, self.config.overrides, device, {"torch": str(torch.__version__)})
 
 
-def open_job(config: Config) -> Job:
-    """Build everything that `config` names, and say in one sentence what is wrong with it."""
+def open_job(config: Config, given: Given | None = None) -> Job:
+    """Build everything that `config` names, but for what is given, and say in one sentence what is wrong with it."""
+    given = given or Given()
     cfg = config.cfg
     results = Path(cfg.paths.results)
     writable(results)
-    network = open_network(cfg.model)
+    network = given.network or open_network(cfg.model)
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
-    settings, network = compute.prepare(cfg.compute, network)
-    source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images)
+    method = given.method or build_method(cfg.method)
+    settings, network = compute.prepare(cfg.compute, network, looked_at(method, network))
+    source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images, given.source)
     if cfg.run.target == "label":
         check_labels(source, ids, classes)
     if source.classes not in (None, classes):
@@ -170,7 +188,6 @@ def open_job(config: Config) -> Job:
         raise UserError(
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
         )
-    method = build_method(cfg.method)
     bind(method, source, Seeds.of(cfg.run).images)
     return Job(
         config=config,
@@ -184,7 +201,22 @@ def open_job(config: Config) -> Job:
         results=results,
         save_attributions=save,
         warnings=warnings,
+        given=given.found,
     )
+
+
+def layer_read(method: Callable, network: Network) -> str | None:
+    """The layer that a method reads; None: it reads none."""
+    keywords = getattr(method, "keywords", {})
+    return network.layer_name(keywords["layer"]) if "layer" in keywords else None
+
+
+def looked_at(method: Callable, network: Network) -> list[str]:
+    """Names of the modules whose output a method looks at: all, if it says so (`looks_inside`), else its `layer`."""
+    if getattr(getattr(method, "func", method), "looks_inside", False):
+        return [name for name, _ in network.net.named_modules()]
+    layer = layer_read(method, network)
+    return [layer] if layer else []
 
 
 def bind(method: Callable, source: Source, seed: int) -> None:

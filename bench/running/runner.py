@@ -39,15 +39,19 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
     stores = {metric: job.rows(metric) for metric in job.metrics}
     for metric, store in stores.items():
         store.forget([image for image, metrics in work.items() if metric in metrics])
-    for metrics, images in groupby(sorted(work, key=work.get), key=work.get):  # type: ignore[arg-type]
-        for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
-            rows, progress = rows_of(job, batch, metrics)  # type: ignore[arg-type]
-            ids = [*batch.ids, *(failure.id for failure in batch.failures)]
-            prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
-            made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
-            for metric in metrics:
-                stores[metric].add(rows[metric], made)
-            yield progress
+    try:
+        for metrics, images in groupby(sorted(work, key=work.get), key=work.get):  # type: ignore[arg-type]
+            for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
+                rows, progress = rows_of(job, batch, metrics)  # type: ignore[arg-type]
+                ids = [*batch.ids, *(failure.id for failure in batch.failures)]
+                prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
+                made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
+                for metric in metrics:
+                    stores[metric].add(rows[metric], made)
+                yield progress
+    finally:  # also of a run that is ended on the way
+        for store in stores.values():
+            store.join()
 
 
 def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str, list[Row]], Progress]:

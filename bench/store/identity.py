@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench import PROTOCOL
-from bench.rng import Seeds
+from bench.seeds import Seeds
 from bench.store import code
 from bench.text import called
 
@@ -20,6 +20,7 @@ PLACES = {  # other values are the same run all the same
     "data": ("root", "devkit", "masks_path", "n", "ids", "subset", "sample", "limit"),
 }
 USUAL = (("split", "validation"),)  # of data: what null says as well, whatever files there are
+BEFORE = (("fold", False),)  # how it was before there was a choice: ids say nothing of it
 OF_SOME = ("feature_layer", "confusion", "published_confusion")  # of a network; read by some methods, by some metrics
 
 
@@ -34,6 +35,7 @@ class Identity:
     seed: int | dict  # one, or {"draws": …, "classes": …, "images": …}
     target: str
     code: dict  # {builder: which version of its numbers, or the digest of its code}
+    fold: bool = False  # batch norms, into the layers before them
     found: dict = field(default_factory=dict)  # what no setting says: weights (a digest), device, collection, method.*
 
     @classmethod
@@ -71,12 +73,14 @@ class Identity:
             seed=Seeds.of(config["run"]).told(),
             target=config["run"]["target"],
             code=dict(built) if built is not None else code.versions(named),
+            fold=bool(config["compute"].get("fold", False)),
             found=dict(found),
         )
 
     @property
     def id(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        parts = {key: value for key, value in asdict(self).items() if (key, value) not in BEFORE}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def answers(self, wanted: "Identity") -> bool:
         """Whether this run is what was asked for. What no setting says may differ: the weights, the device, the images."""
