@@ -8,10 +8,10 @@ images: of a unit of work and a batch; 4 on a CPU and 20 on a GPU, if it is not 
 minutes: after which nothing new is begun.
 KEY=VALUE as for bench.run, of all circles: compute.device=cuda, data.limit=8, experiment.methods=[sg], paths.results=DIR.
 
-Images come in an order in which each class has its turn, whichever come first; the first of all methods before the next of any.
-What is there is not computed again: the command goes on from whatever rows it finds, its own or committed ones. data.root is
-of LA's released images, which the last circle has no need of. `python -m bench.store compact DIR curves=false` makes small
-what is to be committed.
+Each class has its turn in the order of images, and the first images of all methods come before the next of any. What is
+there is not computed again: the command goes on from whatever rows it finds, its own or committed ones. data.root is that of
+LA's released images, which the last circle has no need of. `python -m bench.store compact DIR curves=false` makes small what
+is to be committed.
 """
 
 import datetime
@@ -19,7 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -104,9 +104,21 @@ def _done(todo: Sequence[Unit], processes: int, until: float | None) -> Iterator
                 yield unit, outcome
 
 
+class Here(Executor):
+    """This process itself, which does at once what it is given."""
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        future: Future = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
 @contextmanager
-def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that share the cores of this machine, and end with this one."""
+def _pool(processes: int) -> Iterator[Executor]:
+    """Processes that share the cores of this machine, and end with this one, if it is more than one that is asked for."""
+    if processes == 1:
+        yield Here()
+        return
     threads = str(max(1, cores_here() // processes))
     os.environ.update({name: threads for name in THREADS if name not in os.environ})
     initializer = told_when_orphaned if sys.platform == "linux" else None
