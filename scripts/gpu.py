@@ -29,7 +29,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
 import torch
 from scipy.stats import kendalltau
 from torch import Tensor
@@ -52,7 +51,7 @@ from bench.studies import study
 
 MODELS = ("efficientnet_lite0", "resnet50", "vgg16", "inception_v3", "maxvit_t", "vit_b_16")
 METHODS = ("sm", "ig", "sg", "la", "agi", "attexplore", "guided_ig", "deeplift")  # of efficiency, on the first network
-FEW = ("ig", "la")  # on the others
+FEW = ("ig",)  # on the others
 SHORT = {
     "unified": "metric.unified.step=1792",
     "kl": "metric.kl.step=1792",
