@@ -99,8 +99,8 @@ lite0: $(VENV)/demo ## the designs of LA's Table 1 and AII's Tables 1 to 3 on Ef
 REFERENCE = $(if $(filter file,$(origin RESULTS)),results/reference,$(RESULTS))
 reference: $(VENV)/others $(VENV)/dev ## the rows of results/reference, from LA's images at ROOT=; CIRCLES=, PROCESSES=, DEVICE=, LIMIT=
 	$(PY) -m bench.reference $(if $(CIRCLES),circles=$(call COMMAS,$(CIRCLES))) $(if $(PROCESSES),processes=$(PROCESSES)) \
-	  $(subst 'paths.results="$(RESULTS)"','paths.results="$(REFERENCE)"',$(OPTIONS))
-	$(PY) -m bench.store compact "$(REFERENCE)" curves=false
+	  $(subst 'paths.results="$(RESULTS)"','paths.results="$(REFERENCE)"',$(OPTIONS)); status=$$?; \
+	  $(PY) -m bench.store compact "$(REFERENCE)" curves=false && exit $$status
 
 # Figures that are computed in one go. Their networks and methods are lists, as in a sweep.
 WHAT = $(if $(MODELS),model=$(call COMMAS,$(MODELS))) $(if $(METHODS),method=$(call COMMAS,$(METHODS))) \
