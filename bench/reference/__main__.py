@@ -10,7 +10,7 @@ KEY=VALUE as for bench.run, of all circles: compute.device=cuda, data.limit=8, e
 
 Each class has its turn in the order of images, and the first images of all methods come before the next of any. What is
 there is not computed again: the command goes on from whatever rows it finds, its own or committed ones. data.root is that of
-LA's released images, which the last circle has no need of. `python -m bench.store compact DIR curves=false` makes small what
+LA's released images; the last circle's photographs need none. `python -m bench.store compact DIR curves=false` makes small what
 is to be committed.
 """
 
@@ -73,7 +73,8 @@ def _number(own: dict[str, str], key: str, default: int) -> int:
 
 
 def _units(circle: str, overrides: list[str], own: dict[str, str], began: str) -> list[Unit]:
-    overrides = [o for o in overrides if not (circle.endswith("_e") and o.startswith("data.root="))]
+    if "root" not in load([f"experiment={circle}"]).cfg.data and not given(overrides, "data"):
+        overrides = [word for word in overrides if not word.startswith("data.root=")]  # photographs have none
     device = find_device(load([f"experiment={circle}", *overrides]).cfg.compute.device)
     usual = ON_GPU if device.type == "cuda" else ON_CPU
     return units(circle, [*overrides, "compute.workers=0"], _number(own, "images", usual), began)

@@ -24,6 +24,6 @@ def pieces(n: int, size: int, borders: Collection[int] = ()) -> list[range]:
     found = []
     for start, end in zip([0, *ends], ends, strict=False):
         count = -(-(end - start) // size)
-        cuts = [start + (end - start) * k // count for k in range(count + 1)]
+        cuts = [end - (end - start) * (count - k) // count for k in range(count + 1)]
         found += [range(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
     return found

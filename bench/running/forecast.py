@@ -211,7 +211,7 @@ def _blank(model: nn.Module, x: torch.Tensor, target: torch.Tensor, rng: Rng) ->
 def _map(config: Config) -> str:
     """Which map it makes, as far as one sweep goes, before anything is done to it."""
     method = OmegaConf.to_container(config.cfg.method, resolve=True)
-    method.pop("post", None)  # type: ignore[union-attr, call-overload, arg-type]
+    method = {key: value for key, value in method.items() if key != "post"}  # type: ignore[union-attr]
     return str([config.names, method, Seeds.of(config.cfg.run), config.cfg.run.target, config.cfg.compute.precision])
 
 

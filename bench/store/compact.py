@@ -51,7 +51,7 @@ def _bare(folder: Path, run_id: str) -> None:
             for name in MUCH:
                 at = table.schema.get_field_index(name)
                 table = table.set_column(at, table.schema.field(at), pa.nulls(len(table), table.schema.field(at).type))
-            parts.write(file, table)
+            parts.write(file, table, small=True)
 
 
 def _joined(folder: Path, run_id: str) -> None:

@@ -110,11 +110,9 @@ def load_rows(results: Path, more: Sequence[str] = ()) -> pd.DataFrame:
 def load_curves(
     results: Path, cell: Mapping[str, str], run_id: str, images: Collection[str] | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Of scored images, all or these, whose curves were kept: {image_id: (insertion [S], deletion [S])}, read without the
-    rest of the rows.
-    """
+    """Of scored images, all or these: {image_id: (insertion [S], deletion [S])}, read without the rest of the rows."""
     table = Rows(results, cell, run_id).read(["image_id", "status", *parts.CURVES], images)
-    found = table.filter(pc.field("status") == "ok").drop_columns("status").to_pandas().dropna()
+    found = table.filter(pc.field("status") == "ok").drop_columns("status").to_pandas()
     return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
 
 
