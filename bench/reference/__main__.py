@@ -24,6 +24,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+from omegaconf import OmegaConf
+
 from bench.cli import command
 from bench.config import CONF, load
 from bench.errors import UserError, did_you_mean
@@ -73,7 +75,7 @@ def _number(own: dict[str, str], key: str, default: int) -> int:
 
 
 def _units(circle: str, overrides: list[str], own: dict[str, str], began: str) -> list[Unit]:
-    if "root" not in load([f"experiment={circle}"]).cfg.data and not given(overrides, "data"):
+    if "root" not in OmegaConf.to_container(load([f"experiment={circle}"]).cfg.data) and not given(overrides, "data"):
         overrides = [word for word in overrides if not word.startswith("data.root=")]  # photographs have none
     device = find_device(load([f"experiment={circle}", *overrides]).cfg.compute.device)
     usual = ON_GPU if device.type == "cuda" else ON_CPU
