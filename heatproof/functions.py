@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,8 @@ def function(given: Callable, *, kept: bool) -> Function:
     if (CONF / "method" / f"{name}.yaml").exists():
         raise UserError(f"{name} is a method that Heatproof has: give your function another name.")
     where = importable(plain)
-    if where and not code.installed(where):
-        as_on_disk(where.rpartition(".")[0])
+    if where and isinstance(plain, FunctionType) and not code.installed(where):
+        as_on_disk(plain)
         code.version.cache_clear()  # the file may have changed, and been loaded again, since it was last asked for
     found = {} if where or not kept else {"method.code": digest(plain)}
     objects = {key: value for key, value in settings.items() if not isinstance(value, YAML)}
