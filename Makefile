@@ -22,7 +22,7 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo trust atlas,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo test cluster-test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ $(VENV)/others: $(VENV)/demo
 	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,captum,cam,lrp]"
 	touch $@
 
+$(VENV)/cluster: $(VENV)/dev
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[ray]"
+	touch $@
+
 $(VENV)/digits: $(VENV)/demo
 	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,digits]"
 	touch $@
@@ -62,6 +66,9 @@ demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photogr
 
 test: $(VENV)/dev ## all tests
 	$(PY) -m pytest --numprocesses=auto
+
+cluster-test: $(VENV)/cluster ## the launchers on real engines: a Ray cluster of two nodes, a Slurm of one; some minutes, Slurm as root
+	$(PY) -m pytest -m cluster
 
 coverage: $(VENV)/dev ## which lines no test runs
 	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=methods --cov=metrics --cov-report=term-missing:skip-covered

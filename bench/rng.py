@@ -7,8 +7,7 @@ and on how much was drawn before, never on batch mates, batch size, shard or ord
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,24 +16,6 @@ WORD = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 BLOCK = 1 << 17  # values that are made at a time on a CPU, so that they stay in its cache
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """The seeds of a run: one, unless what it draws is to vary apart."""
-
-    draws: int  # of an image
-    classes: int  # of what all images share
-    images: int  # of which images are taken: sampled, or for a pool of references
-
-    @classmethod
-    def of(cls, run: Mapping) -> "Seeds":
-        """Of the run's settings; records from before the seeds were told apart have the first alone."""
-        return cls(run["seed"], run.get("class_seed", run["seed"]), run.get("image_seed", run["seed"]))
-
-    def told(self) -> "int | dict[str, int]":
-        """The seed, or all if they differ."""
-        return self.draws if {self.classes, self.images} == {self.draws} else asdict(self)
 
 
 class Rng:

@@ -82,7 +82,9 @@ class Result:
 
         metric: of this one alone.  confidence: all, or the images below (`low`) or above (`high`) report.threshold.
         """
-        chosen = [table for table in self.document.tables if table.of and table.of[3] == confidence]
+        chosen = [
+            table for table in self.document.tables if table.of and table.of[3] == confidence and not table.folded
+        ]
         chosen = [table for table in chosen if metric in (None, table.of[2])]  # type: ignore[index]
         if not chosen:
             raise UserError(

@@ -7,7 +7,16 @@ import pytest
 
 from bench.config import ROOT
 
-GROUND = {"bench", "bench.types", "bench.rng", "bench.errors", "bench.config", "bench.text", "bench.notes"}
+GROUND = {
+    "bench",
+    "bench.types",
+    "bench.rng",
+    "bench.seeds",
+    "bench.errors",
+    "bench.config",
+    "bench.text",
+    "bench.notes",
+}
 GROUND |= {
     "bench.ranges",
     "bench.settings",
@@ -41,6 +50,7 @@ ANYTHING = {  # what is started from the command line
     "bench.claims",
     "bench.run",
     "bench.sanity",
+    "bench.status",
     "bench.verify",
     "bench.profile",
 }

@@ -1,4 +1,4 @@
-"""Sweeps in processes of their own: what is cut, who runs it, what happens to what is lost, that rows stay as they are."""
+"""Sweeps in processes of their own: how they are cut, who runs them, what becomes of what is lost; rows stay as they are."""
 
 import os
 import stat
@@ -293,15 +293,20 @@ for k in $(seq 0 "$last"); do
   [ $k = 2 ] && continue
   (
     echo "$k" >>"$FAKE/queued"
-    SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$k SLURM_CPUS_PER_TASK=3 bash "$script" "$folder" "$requeues" &
-    [ $k = 3 ] && { while ! grep -q started "$FAKE/log3" 2>/dev/null; do sleep 0.02; done; kill -USR1 $!; }
+    SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$k SLURM_CPUS_PER_TASK=3 setsid bash "$script" "$folder" "$requeues" &
+    if [ $k = 3 ]; then
+      until [ -s "$FAKE/log3" ]; do sleep 0.02; done
+      kill -USR1 $!
+      until [ -s "$FAKE/requeued" ]; do sleep 0.02; done
+      kill -TERM -- -$!
+    fi
     wait $!
     sed -i "/^$k$/d" "$FAKE/queued"
   ) >/dev/null 2>&1 &
 done
 echo "7;cluster"
 """
-SCONTROL = '#!/bin/bash\necho "$@" >>"$FAKE/requeued"; pkill -P $PPID sleep\n'
+SCONTROL = '#!/bin/bash\necho "$@" >>"$FAKE/requeued"\n'
 SLURM = {
     "shards": 1, "minutes": 10, "requeues": 1, "at_once": 2, "gpus": 1, "cpus": 3, "memory": None, "partition": "low",
     "options": ["account=me"],
@@ -339,7 +344,7 @@ def test_slurm_runs_an_array_and_says_how_each_job_ended(slurm, capsys):
 
 
 def test_a_job_at_its_time_limit_goes_back_to_the_queue(slurm):
-    waits = f"import time; print('started', file=open({str(slurm / 'log3')!r}, 'w'), flush=True); time.sleep(1)"
+    waits = f"import time; print('started', file=open({str(slurm / 'log3')!r}, 'w'), flush=True); time.sleep(60)"
     texts = ["print(0)", "print(1)", "print(2)", waits]
     ends = {part.name: end.code for part, end in on_slurm.run(scripts(slurm, *texts), SLURM, slurm / "logs")}
     assert (slurm / "requeued").read_text() == "requeue 7_3\n"

@@ -4,7 +4,8 @@ import pytest
 import torch
 from jobs import small_job
 
-from bench.rng import Rng, Seeds
+from bench.rng import Rng
+from bench.seeds import Seeds
 
 FAST = ["model.size=32", "data.limit=2", "method=agi", "method.n_classes=2", "method.steps=2"]
 

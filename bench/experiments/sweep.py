@@ -12,9 +12,9 @@ from bench.errors import UserError
 from bench.experiments.plan import Cell, cells, images
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source, open_source
-from bench.rng import Seeds
 from bench.running.forecast import USUAL_SIZE, Cost, costs, total
 from bench.running.job import shard
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.maps import Maps
 from bench.store.rows import load_rows

@@ -12,7 +12,7 @@ from bench.experiments.cells import Cells
 from bench.papers import contradictions, published
 from bench.report import means, quantities, ranking, verdicts
 from bench.report.table import Table
-from bench.rng import Seeds
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.rows import PARTITIONS
 from bench.text import plural
@@ -82,7 +82,7 @@ def _matched(
     cfg, plan = config.cfg, config.cfg.experiment
     scored, images, configs = (
         rows[rows["status"] == "ok"].groupby("run_id").size(),
-        _images(cfg, runs),
+        images_here(cfg, runs),
         Cells(config),
     )
     cells, matching, notes = [], {}, []
@@ -106,7 +106,7 @@ def _matched(
     return cells, matching, notes
 
 
-def _images(cfg: DictConfig, runs: dict[str, dict]) -> tuple[str | None, str | None]:
+def images_here(cfg: DictConfig, runs: dict[str, dict]) -> tuple[str | None, str | None]:
     """The collection that data.root holds, None if nobody here knows; and data.root, if it is given.
 
     What runs of data.root recorded is taken for it; only where they say nothing, or several things, the images are asked.

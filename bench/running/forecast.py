@@ -18,11 +18,12 @@ from bench.images.source import Source
 from bench.networks.layers import Layer
 from bench.networks.network import Network, open_network
 from bench.notes import listening
-from bench.rng import Rng, Seeds
+from bench.rng import Rng
 from bench.running.attribution import reads_files
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
 from bench.running.post import build_method
+from bench.seeds import Seeds
 from bench.text import duration, plural
 from metrics.batch import MapBatch, Unfit
 

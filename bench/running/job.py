@@ -16,10 +16,11 @@ from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
 from bench.networks.examine import examine
 from bench.networks.network import Network, open_network
-from bench.rng import Rng, Seeds
+from bench.rng import Rng
 from bench.running import compute
 from bench.running.colour import confusion_colour
 from bench.running.post import build_method
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.atomic import writable
 from bench.store.identity import Identity

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench import PROTOCOL
-from bench.rng import Seeds
+from bench.seeds import Seeds
 from bench.store import code
 from bench.text import called
 

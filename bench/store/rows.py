@@ -89,15 +89,15 @@ class Rows:
         return parts.files(self.folder, self.run_id)
 
 
-def load_rows(results: Path) -> pd.DataFrame:
+def load_rows(results: Path, more: Sequence[str] = ()) -> pd.DataFrame:
     """The scalars of every row, failed images too, one row per (run_id, image_id), in an order of their own.
 
-    Of rows that two processes wrote for the same image one is kept, a scored one if there is one.
+    more: columns besides. Of rows that two processes wrote for the same image one is kept, a scored one if there is one.
     """
     folder = results / "rows"
     if not folder.is_dir():
-        return pd.DataFrame(columns=SCALARS + PARTITIONS)
-    rows = _read(folder, columns=SCALARS + PARTITIONS).to_pandas()
+        return pd.DataFrame(columns=[*SCALARS, *more, *PARTITIONS])
+    rows = _read(folder, columns=[*SCALARS, *more, *PARTITIONS]).to_pandas()
     rows = rows.sort_values(["run_id", "image_id", *ORDER], kind="stable")
     rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")
     return rows.reset_index(drop=True)

@@ -125,7 +125,7 @@ def left_share(maps: Tensor) -> Tensor:
     heat = maps.sum(dim=1)
     left = torch.zeros_like(heat, dtype=torch.bool)
     left[:, :, : heat.shape[2] // 2] = True
-    share = mass(heat.flatten(1), left.flatten(1))
+    share = mass(heat.flatten(1), left.flatten(1), torch.ones_like(left.flatten(1)))
     return share.masked_fill(heat.flatten(1).amax(dim=1) <= 0, torch.nan)
 
 

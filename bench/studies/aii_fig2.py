@@ -33,12 +33,12 @@ from bench.images.source import select
 from bench.networks.network import Network
 from bench.report.document import Document
 from bench.report.table import Entry, Table, columns, count
-from bench.rng import Seeds
 from bench.running.attribution import attribute
 from bench.running.compute import prepare
 from bench.running.job import Job, bind
 from bench.running.post import build_method
 from bench.running.runner import predict
+from bench.seeds import Seeds
 from bench.studies import digits, study
 from bench.studies.digits import PAIR, PATCH, SIZE, Digits
 

@@ -21,10 +21,10 @@ from bench.report import intervals
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Figure
 from bench.report.table import Entry, measured
-from bench.rng import Seeds
 from bench.running.forecast import forecast
 from bench.running.job import Job, bind, open_job
 from bench.running.post import build_method
+from bench.seeds import Seeds
 from bench.text import duration
 
 Draw = Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf

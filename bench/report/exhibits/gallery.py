@@ -23,7 +23,7 @@ from bench.report.exhibits.exhibit import Figure, Found
 from bench.report.quantities import Quantities
 from bench.report.table import number
 from bench.report.templates import environment
-from bench.rng import Seeds
+from bench.seeds import Seeds
 from bench.store.maps import Maps
 from bench.store.rows import Rows
 from bench.text import natural

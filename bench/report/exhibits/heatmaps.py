@@ -14,7 +14,7 @@ from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.figures import heatmaps as figures
 from bench.report.exhibits.exhibit import Figure, Found
-from bench.rng import Seeds
+from bench.seeds import Seeds
 from bench.store import maps as store
 from bench.store.rows import load_curves
 
