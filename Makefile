@@ -75,7 +75,7 @@ cluster-test: $(VENV)/cluster ## the launchers on real engines: a Ray cluster of
 	$(PY) -m pytest -m cluster
 
 coverage: $(VENV)/dev ## which lines no test runs
-	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
+	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=heatproof --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
 
 docs: $(VENV)/docs ## the documentation as a site, build/site, links checked
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict

@@ -1,0 +1,106 @@
+"""What the documentation says to type works: every command and every block of Python is run, or marked as needing something.
+
+A block is marked by a comment before it, `<!-- needs: data -->`, a line by one at its end, `# needs: a minute`.
+"""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+
+import matplotlib
+import pytest
+import yaml
+from commands import PROGRAMS, nobody_elses, run_line
+
+from bench.config import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(page for page in DOCS.glob("*.md"))
+RUN = ("index", "share", "tables", "your_images", "your_method", "your_network")  # pages whose blocks are run
+BLOCK = re.compile(r"(<!-- needs: [^>]+ -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
+SMALL = "model.size=32 model.resize=36 compute.workers=0 compute.batch_size=4"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MAKE = re.compile(r"^make ([\w-]+)", re.M)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    matplotlib.use("agg")
+    monkeypatch.chdir(tmp_path)
+    with nobody_elses():
+        yield tmp_path
+
+
+def lines(block: str) -> list[str]:
+    """Those of our programs that are not marked."""
+    return [line for line in block.splitlines() if line.startswith(PROGRAMS) and "# needs: " not in line]
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_what_a_page_says_to_type_works(page, here, capsys):
+    cells: dict = {}
+    for needs, language, block in BLOCK.findall((DOCS / f"{page}.md").read_text(encoding="utf-8")):
+        if needs:
+            continue
+        if language == "python":
+            exec(compile(block, f"{page}.md", "exec"), cells)
+        for line in lines(block) if not language else []:
+            small = f" {SMALL}" if " run " in line and "model=tiny" in line and "experiment=" not in line else ""
+            line = line.split(" # ")[0].rstrip()
+            assert run_line(line + small) == 0, line
+
+
+def test_commands_elsewhere_in_the_documentation_exist():
+    """Of pages whose blocks take hours or a cluster: there is such a module, such a target of make."""
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    names = {file.stem.replace("_", "-") for file in (ROOT / "conf" / "experiment").glob("*.yaml")}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for module in re.findall(r"python -m (bench[\w.]*\w)", text):
+            assert importlib.util.find_spec(module), f"{page.name}: {module}"
+        for target in MAKE.findall(text):
+            assert target in names or re.search(rf"^{target}:", targets, re.M), f"{page.name}: make {target}"
+
+
+def test_every_page_opens_with_a_task():
+    for page in PAGES:
+        title, _, first = page.read_text(encoding="utf-8").partition("\n\n")
+        assert title.startswith("# ") and first.startswith("You "), page.name
+
+
+def test_every_page_is_in_the_site_and_in_llms_txt():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    listed = re.findall(r"\]\(([\w.]+)\)", (DOCS / "llms.txt").read_text(encoding="utf-8"))
+    names = {page.name for page in PAGES}
+    assert {*re.findall(r"[\w]+\.md", navigation)} == names == {*listed}
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"NO_MKDOCS_2_WARNING": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "heatproof.evaluate" in (tmp_path / "api" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda file: file.stem)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(notebook, here, capsys):
+    cells: dict = {"__name__": "__main__", "_run": run_line}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        assert cell["outputs"] == [], "saved without outputs"
+        code = re.sub(r"^!(.*)$", r"assert _run(f'''\1''') == 0", "".join(cell["source"]), flags=re.M)
+        exec(compile(code, f"{notebook.name}, {cell['id']}", "exec"), cells)
+    shown = capsys.readouterr().out
+    assert "better" in shown or "told apart" in shown or "|" in shown
+
+
+def test_yaml_in_the_documentation_is_yaml():
+    for page in PAGES:
+        for _, language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+            if language == "yaml":
+                yaml.safe_load(block)
