@@ -14,15 +14,9 @@ from heatproof.export import export, main, places
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
+    few = ["data.limit=3", "metric=[unified]", "metric.unified.step=768", "run.save_attributions=true"]
     for method in ("sm", "random"):
-        job = small_job(
-            folder,
-            f"method={method}",
-            "data.limit=3",
-            "metric=[unified]",
-            "metric.unified.step=768",
-            "run.save_attributions=true",
-        )
+        job = small_job(folder, f"method={method}", *few)
         complete(job)
         job.record("unified")
     return folder

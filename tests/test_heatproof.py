@@ -125,7 +125,7 @@ def test_own_yamls_are_found_beside_ours(here):
     assert with_own(["method=own", "-m"])[1:] == ["method=own", "-m"]  # Hydra reads nothing after an option
 
 
-@pytest.mark.parametrize("group, name", [("method", "sm"), ("metric", "unified"), ("model", "tiny")])
+@pytest.mark.parametrize(("group", "name"), [("method", "sm"), ("metric", "unified"), ("model", "tiny")])
 def test_a_file_that_ours_would_hide_is_refused(here, group, name):
     own = here / "conf" / group / f"{name}.yaml"
     own.parent.mkdir(parents=True)
@@ -138,7 +138,7 @@ def test_a_file_that_ours_would_hide_is_refused(here, group, name):
 
 
 @pytest.mark.parametrize(
-    "typed, found",
+    ("typed", "found"),
     [
         ("heatproof ru", ["run"]),
         ("heatproof run method=attexplore_t", ["attexplore_tifgsm", "attexplore_tifgsm_as_published"]),
