@@ -6,7 +6,7 @@ digest. One of a notebook is known by its source and by what it reads (heatproof
 
 import functools
 import inspect
-import re
+import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
@@ -44,7 +44,7 @@ def function(given: Callable, *, kept: bool) -> Function:
     """
     plain, settings = _unwrapped(given)
     name = getattr(plain, "__name__", type(plain).__name__).strip("<>")
-    if not re.fullmatch(r"[A-Za-z_]\w*", name):
+    if not name.isidentifier() or keyword.iskeyword(name):
         raise UserError(f"{name}: a function needs a name to be filed under; define it with def.")
     if (CONF / "method" / f"{name}.yaml").exists():
         raise UserError(f"{name} is a method that Heatproof has: give your function another name.")

@@ -315,7 +315,7 @@ def too_small(model, x, target):
     [
         (draws, "draws draws from a global random generator.*rng.normal"),
         (of_two, r"of_two takes 2 arguments: expected \(model, x, target\)"),
-        (too_small, r"too_small returned maps \[8, 3, 4, 4\]: expected \[8, 3, 32, 32\]"),
+        (too_small, r"too_small returned maps \[\d, 3, 4, 4\]: expected \[\d, 3, 32, 32\]"),
         (lambda model, x, target: x, "needs a name"),
         (3, "a name or a function; this is a int"),
         ("lla", "lla"),
@@ -352,7 +352,5 @@ def test_what_cannot_be_is_a_sentence(network, images, complaint, cnn, pictures)
 
 
 def test_importing_it_takes_no_torch():
-    code = (
-        "import sys, heatproof; assert 'torch' not in sys.modules; assert heatproof.evaluate and 'torch' in sys.modules"
-    )
+    code = "import sys, heatproof; assert 'evaluate' in dir(heatproof) and 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
