@@ -101,7 +101,7 @@ def test_a_network_at_hand_is_the_command_lines_number_for_number_and_id_for_id(
     result = heatproof.evaluate(
         net,
         pictures,
-        ["sm", mine, "ig method.steps=3"],
+        ["ig method.steps=3", mine],
         folder=tmp_path / "here",
         size=SIZE,
         settings=FAST,
@@ -109,20 +109,13 @@ def test_a_network_at_hand_is_the_command_lines_number_for_number_and_id_for_id(
         **given,
     )
     data = ["data=folder", f"data.root={pictures}"]
-    there = [
-        command_line(tmp_path / "there", *said, *data, *method)
-        for method in (["method=sm"], ["method=ig", "method.steps=3"])
-    ]
-    assert [result.run_ids["sm", "unified"], result.run_ids["ig method.steps=3", "unified"]] == [
-        job.run_id("unified") for job in there
-    ]
+    job = command_line(tmp_path / "there", *said, *data, "method=ig", "method.steps=3")
+    assert result.run_ids["ig method.steps=3", "unified"] == job.run_id("unified")
     own = rows_of(tmp_path / "here")
-    pd.testing.assert_frame_equal(
-        own[own["run_id"].isin([job.run_id("unified") for job in there])].reset_index(drop=True),
-        rows_of(tmp_path / "there"),
-    )
+    same = own[own["run_id"] == job.run_id("unified")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, rows_of(tmp_path / "there"))
     table = result.table()
-    assert list(table.index) == ["sm", "mine", "ig method.steps=3"] and (table["n"] == str(N)).all()
+    assert list(table.index) == ["ig method.steps=3", "mine"] and (table["n"] == str(N)).all()
     assert table.filter(like="Insertion").iloc[:, 0].str.contains("±").all()
     marks = table.filter(like="GAP").iloc[:, 0].str[-1]
     assert (marks == "*").sum() == 1
@@ -233,8 +226,8 @@ def test_pictures_go_the_way_of_their_files_and_tensors_are_taken_as_they_are(cn
     pixels = torch.stack([torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in images])
     of = {"settings": FAST, "progress": False, **PLAIN, "size": size}
     expected = heatproof.attribute(cnn, files, "sm", **of)
-    forms = [images, [np.array(image) for image in images], pixels, pixels / 255, [*(pixels / 255).numpy()]]
-    for given in (*forms, dict(zip("abc", images, strict=True))):
+    arrays = [np.array(images[0]), pixels[1], (pixels[2] / 255).numpy()]
+    for given in (dict(zip("abc", images, strict=True)), pixels / 255, arrays):
         assert torch.equal(heatproof.attribute(cnn, given, "sm", **of), expected)
     small = heatproof.attribute(cnn, images, "sm", **(of | {"size": 24}))
     assert torch.equal(small, heatproof.attribute(cnn, files, "sm", **(of | {"size": 24})))
@@ -293,8 +286,8 @@ def test_a_result_shows_itself(cnn, pictures):
     assert isinstance(result.plot("complexity"), Figure)
     drawn = result.panel("shape 3")
     assert [axes.get_title() for axes in drawn.axes][:3] == ["shape 3", "sm", "mine"]
-    seen = drawn.axes[1].images[0].get_array()
-    assert not np.array_equal(seen, result.panel(0).axes[1].images[0].get_array())
+    first, second = (drawn.axes[k].images[0].get_array() for k in (1, 2))
+    assert not np.array_equal(first, second)
     assert list(result.table("complexity").columns) == ["Score ↓", "n"] or "n" in result.table("complexity")
 
 
