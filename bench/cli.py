@@ -17,11 +17,12 @@ from bench.errors import UserError
 def command(doc: str | None, main: Callable[[list[str]], int | None]) -> NoReturn:
     """Exit as `main` says, called with the command line. `--help` prints `doc`; a UserError is a line on stderr and a 1."""
     arguments = sys.argv[1:]
-    if {"--help", "-h"} & {*arguments}:
-        print((doc or "").strip())
-        sys.exit(0)
     try:
-        code = main(arguments)
+        code: int | None = 0
+        if {"--help", "-h"} & {*arguments}:
+            print((doc or "").strip())
+        else:
+            code = main(arguments)
         sys.stdout.flush()
         sys.exit(code)
     except UserError as error:

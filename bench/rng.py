@@ -77,6 +77,11 @@ class Rng:
         return made.view(len(self.keys), *shape)
 
 
+def lots(seed: int, name: str, ids: Sequence[str]) -> list[int]:
+    """One for each id, whichever others there are and in whatever order: ids in the order of their lots are shuffled."""
+    return Rng(seed, name, ids).integers(1 << 62).tolist()
+
+
 def _mixed(words: Tensor, spare: Tensor) -> Tensor:
     """SplitMix64's finaliser but for its last step, in place; int64 multiplication wraps."""
     for shift, factor in MIX:

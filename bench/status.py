@@ -26,6 +26,7 @@ from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.experiments.cells import Cells
 from bench.experiments.plan import Cell, Row
+from bench.images.labels import read_ids
 from bench.report.document import Document
 from bench.report.paper_table import images_here
 from bench.report.table import NOTHING, Column, Entry, Table
@@ -115,11 +116,7 @@ def named(config: Config) -> set[str] | None:
         ids = OmegaConf.to_container(data.ids) if OmegaConf.is_config(data.ids) else [data.ids]
         return {str(image) for image in ids}
     if data.get("subset") is not None:
-        try:
-            lines = Path(data.subset).expanduser().read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, ValueError) as error:
-            raise UserError(f"data.subset={data.subset} cannot be read: {error}.") from error
-        return {line.strip() for line in lines} - {""}
+        return set(read_ids(Path(data.subset).expanduser()))
     return None
 
 

@@ -1,9 +1,11 @@
 """Are a run's rows what its record says? Computes some of them again: `python -m bench.verify RUN_ID`
 
     python -m bench.verify RUN_ID [images=8] [seed=0] [paths.results=results] [data.root=DIR] [model.weights=FILE]
+                           [builders=MODULE.FUNCTION]
 
 RUN_ID: of results/runs, or the start of it. images: how many of its scored images, drawn from the seed, or `all`; an altered
 row is found if it is among them. data.root, model.weights: where images and weights lie here, if not where the record says.
+builders: what the record may name of your own beside what conf/ names: a record of strangers imports nothing.
 Writes nothing. Prints for each quantity the largest difference, and exits with 1 if one is larger than rounding explains:
 
 Under the very conditions of the record (processor, threads, batch size, versions of libraries) rows are promised bit for
@@ -39,7 +41,14 @@ NUMBERS = ("confidence", "insertion", "deletion", "score", "chance", "completene
 LAST_PLACES, NOISE = 100, 10  # let pass: so many units in the last place; so many times what other batch sizes change
 OTHER_BATCHES = (1, 2)
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow")
-KEYS = {"images": "8", "seed": "0", "paths.results": "results", "data.root": None, "model.weights": None}
+KEYS = {
+    "images": "8",
+    "seed": "0",
+    "paths.results": "results",
+    "data.root": None,
+    "model.weights": None,
+    "builders": None,
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -127,7 +136,7 @@ def opened(record: dict, ids: list[str], results: Path, scratch: Path, asked: di
             config[group][name] = asked[key]
     if (results / "confusion").is_dir():  # a colour that was searched
         shutil.copytree(results / "confusion", scratch / "confusion")
-    job = reopened(record, scratch)
+    job = reopened(record, scratch, str(asked["builders"] or "").split(","))
     if job.run_id(record["cell"]["metric"]) != record["run_id"]:
         then, now = records.identity(record), job.identity(record["cell"]["metric"]).flat()
         differ = [key for key in {**then, **now} if then.get(key) != now.get(key)] or ["its versions of code"]

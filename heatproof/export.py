@@ -2,7 +2,7 @@
 
     NAME/README.md       a card of Hugging Face's: configurations, licence, citation
     NAME/tables/         rows.parquet, a line for each image and metric; runs.parquet, one for each run
-    NAME/rows, runs      as they lie in the results folder: `heatproof merge` reads NAME as one
+    NAME/rows, runs      as they lie in the results folder: NAME is one too, paths.results=NAME
     NAME/report/         made of exactly these rows
 
 Maps and photographs are not in it. Nothing is uploaded; that is a command of yours:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +66,7 @@ def attribute(
     Raises:
         UserError: In a sentence, what cannot be and what would help.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        of = case(
-            model,
-            images,
-            mean=mean,
-            std=std,
-            size=size,
-            recipe=recipe,
-            settings=settings,
-            folder=Path(folder),
-            kept=False,
-        )
+    with _passing(model, images, mean=mean, std=std, size=size, recipe=recipe, settings=settings) as of:
         job = of.job(method, [], save=True)
         _, failed = _carried_out(job, progress)
         if failed:
@@ -117,25 +106,14 @@ def score(
         UserError: In a sentence, what cannot be and what would help.
     """
     metrics = _names(metrics)
-    with tempfile.TemporaryDirectory() as folder:
-        of = case(
-            model,
-            images,
-            mean=mean,
-            std=std,
-            size=size,
-            recipe=recipe,
-            settings=settings,
-            folder=Path(folder),
-            kept=False,
-        )
-        store = Maps(Path(folder), "given")
+    with _passing(model, images, mean=mean, std=std, size=size, recipe=recipe, settings=settings) as of:
+        store = Maps(of.folder, "given")
         job = of.job(f"precomputed 'method.root=\"{store.folder}\"'", metrics)
         if len(maps) != len(job.ids):
             raise UserError(f"{len(maps)} maps of {len(job.ids)} images: expected one each, in their order.")
         store.put({image: np.asarray(_plain(one)) for image, one in zip(job.ids, maps, strict=True)})
         _, failed = _carried_out(job, progress)
-        rows = load_rows(Path(folder))
+        rows = load_rows(of.folder)
         found = rows.drop_duplicates("image_id").set_index("image_id").loc[job.ids, ["confidence"]]
         for image in job.ids:
             if image in failed:
@@ -222,6 +200,13 @@ def rows(folder: str | os.PathLike) -> pd.DataFrame:
     if not (place / "rows").is_dir():
         raise UserError(f"There are no rows in {place}: expected a results folder, with a folder rows in it.")
     return load_rows(place)
+
+
+@contextlib.contextmanager
+def _passing(model: nn.Module | str, images: Any, **said: Any) -> Iterator[Case]:
+    """A case whose folder goes when the block has ended."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield case(model, images, folder=Path(folder), kept=False, **said)
 
 
 def _evaluated(of: Case, methods: Sequence[Method], metrics: list[str], progress: bool) -> Result:

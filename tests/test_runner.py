@@ -246,10 +246,11 @@ def test_a_record_answers_its_own_configuration_and_no_other(tmp_path):
 
 
 def test_a_record_of_before_identities_answers_too(tmp_path):
-    job = small_job(tmp_path, *FAST)
+    shipped = "model.net._target_=bench.networks.tiny.TinyNet"
+    job = small_job(tmp_path, *FAST, "compute.fold=false", shipped)
     job.record("unified")
     record = yaml.safe_load((tmp_path / "runs" / f"{job.run_id('unified')}.yaml").read_text())
-    del record["identity"], record["format"]
+    del record["identity"], record["format"], record["config"]["compute"]["fold"]
     record["config"]["metric"]["_target_"] = "somewhere.else.perturbation"
     names = {**job.config.names, "metric": "unified"}
     assert records.matches(record, names, records.asked(names, job.config.cfg))

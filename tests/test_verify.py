@@ -22,7 +22,7 @@ def run(tmp_path):
 
 
 def verify(results, run_id, *arguments):
-    return main([run_id, f"paths.results={results}", *arguments])
+    return main([run_id, f"paths.results={results}", "builders=conftest.Cnn", *arguments])
 
 
 def alter(results, image, **values):

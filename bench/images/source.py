@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.errors import UserError, did_you_mean
 from bench.images.labels import composed, read_ids
 from bench.images.preprocessing import Preprocessing
-from bench.rng import Rng
+from bench.rng import lots
 from bench.text import plural
 
 SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
@@ -140,8 +140,8 @@ def select(
         if (n := _count(sample, "data.sample")) > len(chosen):
             raise UserError(f"data.sample={n} asks for more than there are ({plural(len(chosen), 'image')}); lower it")
         # Every id has a lot of its own, so the draw knows no order, and a larger sample contains the smaller ones.
-        lots = Rng(seed, "data.sample", chosen).integers(1 << 62, 1)[:, 0].tolist()
-        drawn = set(sorted(range(len(chosen)), key=lambda k: (lots[k], chosen[k]))[:n])
+        lot = lots(seed, "data.sample", chosen)
+        drawn = set(sorted(range(len(chosen)), key=lambda k: (lot[k], chosen[k]))[:n])
         chosen = [id for k, id in enumerate(chosen) if k in drawn]
     if limit is not None:
         chosen = chosen[: _count(limit, "data.limit")]

@@ -68,11 +68,11 @@ ENGINES = {
 }
 
 
-def launch(name: str, settings: dict, config: DictConfig, jobs: list[list[str]]) -> None:
-    """Run every job, a list of overrides each. CompactHydraException: some failed; the others are done all the same."""
+def launch(name: str, settings: dict, config: DictConfig, program: list[str], jobs: list[list[str]]) -> None:
+    """Run every job, a list of overrides each, by this program. CompactHydraException: some failed; the others are done."""
     signal.signal(signal.SIGTERM, _told_to_end)
     try:
-        _launch(name, settings, config, jobs)
+        _launch(name, settings, config, program, jobs)
     except UserError as error:
         raise CompactHydraException(f"error: {error}") from error
     except KeyboardInterrupt:
@@ -84,14 +84,14 @@ def _told_to_end(*_: object) -> NoReturn:
     sys.exit(128 + signal.SIGTERM)
 
 
-def _launch(name: str, settings: dict, config: DictConfig, jobs: list[list[str]]) -> None:
+def _launch(name: str, settings: dict, config: DictConfig, program: list[str], jobs: list[list[str]]) -> None:
     if name not in ENGINES:
         raise UserError(f"hydra.launcher.engine={name}: there is no such engine.{did_you_mean(name, ENGINES)}")
     engine = ENGINES[name]
     found: Any = checked(engine.settings, settings, "hydra.launcher")
     asks = [*engine.asks, *_device(config.compute.device, engine.device(found), name)]
     workers, folder = engine.workers(found), Path(config.paths.results).absolute() / "sweeps" / _now()
-    parts = _parts([[*job, *asks] for job in jobs], found["shards"], workers, folder)
+    parts = _parts(program, [[*job, *asks] for job in jobs], found["shards"], workers, folder)
     print(f"{plural(len(parts), 'part')}. What each says: {folder}/", file=sys.stderr)
     failed = []
     for n, (part, end) in enumerate(engine.run(parts, found, folder), 1):
@@ -117,9 +117,8 @@ def _device(asked: str, given: str, name: str) -> list[str]:
     return []
 
 
-def _parts(jobs: list[list[str]], shards: int, workers: int | None, folder: Path) -> list[Part]:
+def _parts(program: list[str], jobs: list[list[str]], shards: int, workers: int | None, folder: Path) -> list[Part]:
     """Cut by what each costs, the dearest first; as they are, where nobody can tell."""
-    program = _program()
     cuts, names = [Cut(k, 0, 1) for k in range(len(jobs))], [" ".join(job) for job in jobs]
     if program[-1] == SHARED:
         try:
@@ -157,12 +156,6 @@ def _until(costs: Sequence[Cost], cuts: Sequence[Cut], workers: int | None) -> s
     if workers is None or any(whole is None for whole, _ in seconds):
         return ""
     return f" {plural(workers, 'part')} at once: about {duration(lasts([whole / n for whole, n in seconds], workers))}."  # type: ignore[operator]
-
-
-def _program() -> list[str]:
-    """How this program was started."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return [sys.executable, "-m", spec.name] if spec else [sys.executable, os.path.abspath(sys.argv[0])]
 
 
 def _now() -> str:

@@ -8,13 +8,12 @@ from bench.config import load
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.profile.alternating import Work
-from bench.running.attribution import again, attribute
+from bench.running.attribution import attribute
 from bench.running.job import Job, bind
 from bench.running.post import build_method
-from bench.running.runner import predict, score
+from bench.running.runner import predict, score, to_score
 from bench.studies import study
 from bench.types import Images, Targets
-from metrics.batch import MapBatch
 
 METHOD, METRIC = "method", "metric"
 
@@ -74,18 +73,5 @@ def maps_of(job: Job, on: Bench) -> Images:
 
 def scores_of(job: Job, on: Bench, maps: Images, metric: str) -> dict:
     """Of one metric alone: a new game each time."""
-    mask, ignored = (None if found is None else found.to(on.x.device) for found in (on.batch.masks, on.batch.ignored))
-    scored = MapBatch(
-        job.network,
-        on.x,
-        on.target,
-        maps,
-        ids=on.ids,
-        seed=job.seeds.draws,
-        colour=job.colour_tensor,
-        mask=mask,
-        ignored=ignored,
-        explain=again(job, on.target, on.ids),
-    )
     with job.compute.scoring():
-        return score(job, scored, metric)
+        return score(job, to_score(job, on.batch, on.x, on.target, maps), metric)

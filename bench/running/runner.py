@@ -69,20 +69,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
     unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
     keep(job, batch.ids, maps, unmapped)
-    masks, ignored = (None if found is None else found.to(x.device) for found in (batch.masks, batch.ignored))
-    scored = MapBatch(
-        job.network,
-        x,
-        target,
-        maps,
-        ids=ids,
-        seed=job.seeds.draws,
-        colour=job.colour_tensor,
-        mask=masks,
-        ignored=ignored,
-        explain=again(job, target, ids),
-    )
-
+    scored = to_score(job, batch, x, target, maps)
     rows = {}
     for metric in metrics:
         with Clock(job.compute) as clock, job.compute.scoring():
@@ -101,6 +88,23 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
         constant=[batch.ids[i] for i in constant],
     )
     return rows, progress  # type: ignore[return-value]
+
+
+def to_score(job: Job, batch: Batch, x: Images, target: Targets, maps: Images) -> MapBatch:
+    """What a metric is given of a batch.  x: its images, placed; maps: of its images, the padding too."""
+    masks, ignored = (None if found is None else found.to(x.device) for found in (batch.masks, batch.ignored))
+    return MapBatch(
+        job.network,
+        x,
+        target,
+        maps,
+        ids=batch.padded_ids,
+        seed=job.seeds.draws,
+        colour=job.colour_tensor,
+        mask=masks,
+        ignored=ignored,
+        explain=again(job, target, batch.padded_ids),
+    )
 
 
 def keep(job: Job, ids: list[str], maps: Tensor, unmapped: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from metrics.quantities import said
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
 FORMAT = 2  # of a record: from 2 on it holds its identity
 LAST = "continued"  # key of a record: what lacks it was cut short
+SESSION = ("created", "command", "git", "versions", "device")  # of a record: what each time of its making has
 RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
 
 

@@ -68,11 +68,15 @@ class Rows:
         """Rows of one batch, safe on disk when this returns, in a file of their own."""
         nothing = Made("", None)
         whole = [{"run_id": self.run_id, **row, **made.get(row["image_id"], nothing)._asdict()} for row in rows]
-        file = parts.new_file(self.folder, self.run_id)
-        parts.write(file, pa.Table.from_pylist(whole, SCHEMA))
-        self._own[file] = len(whole)
+        self._own[self.put(pa.Table.from_pylist(whole, SCHEMA))] = len(whole)
         if sum(self._own.values()) >= ROWS_A_FILE:
             self.join()
+
+    def put(self, table: pa.Table) -> Path:
+        """Rows as they are, in a file of their own."""
+        file = parts.new_file(self.folder, self.run_id)
+        parts.write(file, table)
+        return file
 
     def join(self) -> None:
         """What this process has written, as one file."""

@@ -134,7 +134,7 @@ def measured(job: Job, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     found = []
     for batch in study.batches(job):
         target = predict(job, batch, batch.x)[1]
-        rng = Rng(job.seeds.draws, "la_fig2", batch.padded_ids, batch.x.device, job.seeds.classes)
+        rng = job.rng(batch.padded_ids, batch.x.device).named("la_fig2")
         found.append(job.method(job.network, batch.x, target, rng)[: len(batch.ids)].cpu())
     if not found:
         raise UserError("None of the images can be read.")

@@ -35,7 +35,7 @@ from bench.report import intervals, paper_table
 from bench.report.document import Document
 from bench.report.significance import tau_b
 from bench.report.table import Column, Entry, Table, columns
-from bench.rng import Rng
+from bench.rng import lots
 from bench.store import records
 from bench.store.rows import Rows, load_rows
 from bench.studies import study
@@ -77,12 +77,12 @@ def variants(found: Mapping[str, Scores], named: list[str]) -> list[Ranked]:
     """All that there are rows of.  found: {metric: {label: rows}}, a label "la" or "la, draws 1"."""
     plain = {metric: {k: rows for k, rows in scores.items() if ", " not in k} for metric, scores in found.items()}
     black = plain.get(REFERENCE, {})
-    made = [(GAMES[metric], plain[metric], {}) for metric in GAMES if plain.get(metric)]
-    made.append(("normalised curves", {row: normalised(rows) for row, rows in black.items()}, {}))
+    made = [(GAMES[metric], plain[metric]) for metric in GAMES if plain.get(metric)]
+    made.append(("normalised curves", {row: normalised(rows) for row, rows in black.items()}))
     right = {row: rows[rows["prediction"] == rows["label"]] for row, rows in black.items()}
-    made.append(("correct only", right, {}))
+    made.append(("correct only", right))
     for seed in HALVES:
-        made.append((f"images {seed}", half(black, seed), {}))
+        made.append((f"images {seed}", half(black, seed)))
     for name in named:
         own = {
             k.removesuffix(f", {name}"): rows for k, rows in found.get(REFERENCE, {}).items() if k.endswith(f", {name}")
@@ -90,19 +90,19 @@ def variants(found: Mapping[str, Scores], named: list[str]) -> list[Ranked]:
         if own and name.startswith(SEEDS):
             some = set.intersection(*(set(rows.index) for rows in own.values()))
             if not any(variant[0] == BASE for variant in made):
-                made.append((BASE, _of(black, some), {}))
-            made.append((name, _of(black, some) | own, {}))
+                made.append((BASE, _of(black, some)))
+            made.append((name, _of(black, some) | own))
         elif own:
-            made.append((f"post {name}", own, {}))
-    ranked = [Ranked(name, {q: _table(scores, q) for q in QUANTITIES}) for name, scores, _ in made if scores]
+            made.append((f"post {name}", own))
+    ranked = [Ranked(name, {q: _table(scores, q) for q in QUANTITIES}) for name, scores in made if scores]
     return [one for one in ranked if all(len(table) for table in one.scores.values())]
 
 
 def half(scores: Scores, seed: int) -> Scores:
     """The rows of every second image, in an order that the seed draws."""
     images = sorted(set.union(set(), *(set(rows.index) for rows in scores.values())))
-    lots = Rng(seed, "trust/images", images).integers(1 << 62, 1)[:, 0].tolist()
-    return _of(scores, {image for _, image in sorted(zip(lots, images, strict=True))[::2]})
+    drawn = lots(seed, "trust/images", images)
+    return _of(scores, {image for _, image in sorted(zip(drawn, images, strict=True))[::2]})
 
 
 def normalised(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The launcher of conf/hydra/launcher/: where Hydra looks for one. What it does lies in bench/launching."""
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +19,18 @@ class Parts(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config
+        self.program = started_as(task_function)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from bench.launching.launch import launch  # now, as Hydra imports this file whatever it is asked to do
 
-        launch(self.engine, self.settings, self.config, [list(overrides) for overrides in job_overrides])
+        jobs = [list(overrides) for overrides in job_overrides]
+        launch(self.engine, self.settings, self.config, self.program, jobs)
         return []
+
+
+def started_as(task_function: TaskFunction) -> list[str]:
+    """What runs this function's program: `python -m bench.run`, also where a command called it."""
+    own = task_function.__globals__
+    spec = own.get("__spec__")
+    return [sys.executable, "-m", spec.name] if spec else [sys.executable, os.path.abspath(own["__file__"])]
