@@ -66,11 +66,12 @@ def as_on_disk(given: types.FunctionType) -> None:
     while left:
         one = left.pop()
         seen.add(one)
-        if one.__name__ not in there or _compiled(one.__code__) != _compiled(there[one.__name__]):
+        own = inspect.unwrap(one).__code__  # not a decorator's
+        if one.__name__ not in there or _compiled(own) != _compiled(there[one.__name__]):
             raise UserError(
                 f"{file} has changed since {one.__name__} was imported from it: restart, or importlib.reload it."
             )
-        calls = (vars(module).get(name) for name in _globals(one.__code__))
+        calls = (vars(module).get(name) for name in _globals(own))
         left += [f for f in calls if importable(f) and isinstance(f, types.FunctionType) and f not in seen]
         left = [f for f in left if f.__module__ == given.__module__]
 

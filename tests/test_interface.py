@@ -130,8 +130,12 @@ def test_a_function_of_a_file_is_the_method_of_its_yaml(cnn, pictures, tmp_path,
         from torch import nn
         from bench.rng import Rng
 
+        def centred(x):
+            return x - 0.5
+
+        @torch.no_grad()
         def filed(model: nn.Module, x, target, rng: Rng, *, power: int):
-            return (x - 0.5) ** power
+            return centred(x) ** power
         """
     )
     (tmp_path / "filed_method.py").write_text(source)
@@ -154,7 +158,7 @@ def test_a_function_of_a_file_is_the_method_of_its_yaml(cnn, pictures, tmp_path,
         result.run_ids["filed", "unified"] == job.run_id("unified") != result.run_ids["filed method.power=2", "unified"]
     )
     (tmp_path / "filed_method.py").write_text(source.replace("0.5", "0.4"))
-    with pytest.raises(UserError, match=r"filed_method.py has changed since filed was imported from it"):
+    with pytest.raises(UserError, match=r"filed_method.py has changed since centred was imported from it"):
         of([functools.partial(filed_method.filed, power=3)])
 
 
