@@ -28,7 +28,7 @@ BLOCK = re.compile(r"(<!-- needs: [^>]+ -->\n)?^```(\w*)\n(.*?)^```$", re.M | re
 SMALL = "model.size=32 model.resize=36 compute.workers=0 compute.batch_size=4"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHOWN = {"is_my_method_better": {"text/html", "image/png"}, "reproduce_a_table": {"text/html"}}
-ROWS = {"is_my_method_better": 2 * 2 * 24, "reproduce_a_table": 3 * 16}  # methods, metrics and images of its folder
+ROWS = {"is_my_method_better": 2 * 24, "reproduce_a_table": 3 * 16}  # methods and images of its folder
 MAKE = re.compile(r"^make ([\w-]+)", re.M)
 
 
