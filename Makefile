@@ -23,7 +23,7 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo trust atlas,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster-test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo test cluster-test coverage gpu smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ test: $(VENV)/dev ## all tests
 
 cluster-test: $(VENV)/cluster ## the launchers on real engines: a Ray cluster of two nodes, a Slurm of one; some minutes, Slurm as root
 	$(PY) -m pytest -m cluster
+
+gpu: $(VENV)/dev $(VENV)/others ## what a GPU can tell, in nine minutes: tests on it, passes, drift, efficiency; writes docs/performance-gpu.md
+	$(PY) scripts/gpu.py $(ARGS)
 
 coverage: $(VENV)/dev ## which lines no test runs
 	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=heatproof --cov=methods --cov=metrics --cov-report=term-missing:skip-covered

@@ -40,15 +40,15 @@ def method(request, tmp_path):
 
 
 @pytest.fixture
-def cnn(request, cnn):
+def cnn(request, cnn, device):
     """The tests' network, or another one of its size for a method that it does not suit."""
     other = NETWORK.get(request.node.callspec.params["method"])
-    return conftest.small(getattr(conftest, other)) if other else cnn
+    return conftest.small(getattr(conftest, other)).to(device) if other else cnn
 
 
 def explain(method, cnn, x, target, index):
     """The maps of some of the images, in that order."""
-    return method(cnn, x[index], target[index], Rng(0, "m", [IDS[i] for i in index]))
+    return method(cnn, x[index], target[index], Rng(0, "m", [IDS[i] for i in index], x.device))
 
 
 def test_yaml_sets_every_hyperparameter_and_no_other(method):

@@ -37,7 +37,7 @@ def judge(metric, cnn, x, target, index, seed=0):
         maps[index],
         ids=[IDS[i] for i in index],
         seed=seed,
-        colour=lambda: torch.tensor([0.1, 0.5, 0.7]),
+        colour=lambda: torch.tensor([0.1, 0.5, 0.7], device=x.device),
         mask=mask[index],
         explain=lambda images: torch.sin(37 * images),
     )

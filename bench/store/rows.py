@@ -20,7 +20,7 @@ from bench.store.parts import BROKEN, ORDER, SCHEMA, first_line
 
 ROWS_A_FILE = 1000  # of those that a process joins its own small ones into
 PARTITIONS = ["data", "model", "method", "metric"]
-SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score", "chance"]
+SCALARS = ["run_id", "image_id", "status", "label", "confidence", "insertion", "deletion", "score", "chance"]
 SCALARS += ["seconds_attribution", "forward_passes", "backward_passes"]  # all that a table needs
 LISTINGS = 5  # how often files are listed, if some vanish each time
 
@@ -110,9 +110,11 @@ def load_rows(results: Path, more: Sequence[str] = ()) -> pd.DataFrame:
 def load_curves(
     results: Path, cell: Mapping[str, str], run_id: str, images: Collection[str] | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Of scored images, all or these: {image_id: (insertion [S], deletion [S])}, read without the rest of the rows."""
+    """Of scored images, all or these, whose curves were kept: {image_id: (insertion [S], deletion [S])}, read without the
+    rest of the rows.
+    """
     table = Rows(results, cell, run_id).read(["image_id", "status", *parts.CURVES], images)
-    found = table.filter(pc.field("status") == "ok").drop_columns("status").to_pandas()
+    found = table.filter(pc.field("status") == "ok").drop_columns("status").to_pandas().dropna()
     return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
 
 
