@@ -6,6 +6,7 @@ A block is marked by a comment before it, `<!-- needs: data -->`, a line by one 
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +22,8 @@ from heatproof.__main__ import there
 
 DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.glob("*.md"))
-README = ROOT / "README.md"
-# whose blocks are run:
-RUN = ("README", "index", "keys", "results", "share", "tables", "your_images", "your_method", "your_network")
+PLACES = {"README": ROOT / "README.md", "own_method": ROOT / "examples" / "own_method" / "README.md"}
+PLACES |= {page.stem: page for page in PAGES}
 BLOCK = re.compile(r"(<!-- needs: [^>]+ -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 SMALL = "model.size=32 model.resize=36 compute.workers=0 compute.batch_size=4"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -40,8 +40,10 @@ def here(tmp_path, monkeypatch):
         yield tmp_path
 
 
-def place(page: str) -> Path:
-    return README if page == "README" else DOCS / f"{page}.md"
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Language and text of those that are not marked."""
+    found = BLOCK.findall(PLACES[page].read_text(encoding="utf-8"))
+    return [(language, block) for needs, language, block in found if not needs and language in ("", "python")]
 
 
 def lines(block: str) -> list[str]:
@@ -49,12 +51,14 @@ def lines(block: str) -> list[str]:
     return [line for line in block.splitlines() if line.startswith(PROGRAMS) and "# needs: " not in line]
 
 
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", [page for page in PLACES if blocks(page)])
 def test_what_a_page_says_to_type_works(page, here, capsys):
     cells: dict = {}
-    for needs, language, block in BLOCK.findall(place(page).read_text(encoding="utf-8")):
-        if needs:
-            continue
+    if page == "own_method":
+        shutil.copytree(
+            PLACES[page].parent, here, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "results")
+        )
+    for language, block in blocks(page):
         if language == "python":
             exec(compile(block, f"{page}.md", "exec"), cells)
         for line in lines(block) if not language else []:
@@ -63,11 +67,19 @@ def test_what_a_page_says_to_type_works(page, here, capsys):
             assert run_line(line + small) == 0, line
 
 
+@pytest.mark.parametrize("page", PLACES)
+def test_no_command_is_neither_run_nor_marked(page):
+    """make demo and make test are CI's; what pip does is tests/test_wheel.py's."""
+    for language, block in blocks(page):
+        left = [line for line in block.splitlines() if not language and line and "# needs: " not in line]
+        assert all(line.startswith((*PROGRAMS, "pip install ", "make demo ", "make test ")) for line in left), left
+
+
 def test_commands_elsewhere_in_the_documentation_exist():
     """Of pages whose blocks take hours or a cluster: there is such a module, such a target of make."""
     targets = (ROOT / "Makefile").read_text(encoding="utf-8")
     names = {file.stem.replace("_", "-") for file in (ROOT / "conf" / "experiment").glob("*.yaml")}
-    for page in [README, *PAGES]:
+    for page in PLACES.values():
         text = page.read_text(encoding="utf-8")
         for module in re.findall(r"python -m (bench[\w.]*\w)", text):
             assert importlib.util.find_spec(module), f"{page.name}: {module}"
