@@ -1,6 +1,7 @@
 """heatproof in Python: the numbers, the ids and the rows of the command line, whatever the network comes from."""
 
 import functools
+import gc
 import subprocess
 import sys
 import textwrap
@@ -271,6 +272,11 @@ def test_a_comparison_is_paired_and_says_who_is_better(cnn, pictures):
         assert line["verdict"] == (f"{ahead} is better" if told else "not told apart")
     few = heatproof.evaluate(cnn, pictures, ["sm", "random"], settings=FEW, progress=False, **PLAIN)
     assert few.compare("sm", "random")["verdict"].str.startswith("too few images").all()
+    folder = few.folder
+    assert folder.exists()
+    del few
+    gc.collect()
+    assert not folder.exists()  # rows of no folder go with their result
     with pytest.raises(UserError, match="no rand here. Did you mean random"):
         result.compare("rand", "sm")
 
