@@ -97,9 +97,9 @@ def test_every_page_opens_with_a_task():
 
 def test_every_page_is_in_the_site_and_in_llms_txt():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
-    listed = re.findall(r"\]\(([\w.]+)\)", (DOCS / "llms.txt").read_text(encoding="utf-8"))
+    listed = re.findall(r"\]\(([\w.-]+)\)", (DOCS / "llms.txt").read_text(encoding="utf-8"))
     names = {page.name for page in PAGES}
-    assert {*re.findall(r"[\w]+\.md", navigation)} == names == {*listed}
+    assert {*re.findall(r"[\w-]+\.md", navigation)} == names == {*listed}
 
 
 def test_the_site_builds_without_a_warning(tmp_path):
