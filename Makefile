@@ -58,6 +58,10 @@ $(VENV)/digits: $(VENV)/demo
 	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,digits]"
 	touch $@
 
+$(VENV)/docs: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,docs]"
+	touch $@
+
 setup: $(VENV)/demo ## install Heatproof into .venv
 
 demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photographs, in minutes
@@ -75,7 +79,10 @@ gpu: $(VENV)/dev $(VENV)/others ## what a GPU can tell, in nine minutes: tests o
 	$(PY) scripts/gpu.py $(ARGS)
 
 coverage: $(VENV)/dev ## which lines no test runs
-	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
+	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=heatproof --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
+
+docs: $(VENV)/docs ## the documentation as a site, build/site, links checked
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
 	$(PY) -m bench.sanity -m method=$(or $(call COMMAS,$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)

@@ -149,7 +149,8 @@ def main(arguments: list[str]) -> int:
 def head(wanted: Wanted) -> str:
     name = torch.cuda.get_device_name() if wanted.device == "cuda" else wanted.device
     return (
-        f"# Performance on a GPU\n\nWritten by `make gpu` on one {name}, torch {torch.__version__}, Heatproof "
+        "# Performance on a GPU\n\nYou have a GPU and ask what it does to numbers, memory and time.\n\n"
+        f"Written by `make gpu` on one {name}, torch {torch.__version__}, Heatproof "
         f"{bench.__version__}, {wanted.images} images a pass. Images of random weights say nothing but time."
     )
 
