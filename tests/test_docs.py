@@ -135,3 +135,19 @@ def test_yaml_in_the_documentation_is_yaml():
         for _, language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
             if language == "yaml":
                 yaml.safe_load(block)
+
+
+def test_questions_in_sql_are_answered_with_the_numbers_that_pandas_gives(here):
+    duckdb = importlib.import_module("duckdb")
+    assert run_line(f"heatproof run -m method=sm,random model=tiny data=synthetic data.limit=3 {SMALL}") == 0
+    questions = [block for _, language, block in BLOCK.findall(PLACES["results"].read_text()) if language == "sql"]
+    with duckdb.connect() as database:
+        database.execute(questions[0])
+        tables = [database.sql(question).df() for question in questions[1:]]
+    assert len(tables) == 3
+    rows = heatproof.rows("results")
+    means = rows.groupby(rows["method"].astype(str))["insertion"].mean()
+    assert tables[0].set_index("method")["insertion"].to_dict() == pytest.approx(means.to_dict())
+    assert tables[0]["images"].tolist() == [3, 3]
+    assert len(tables[1]) == 3
+    assert tables[2].set_index("method").loc["sm", ["forward", "backward"]].tolist() == [1, 1]
