@@ -1,0 +1,34 @@
+"""The loop that a paper's script has: an image at a time, its order on the CPU, frames one by one into passes."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.benchmark.contest import Library, Material
+
+PLAIN = Library("a plain loop", "", "", "")
+
+
+def insertion_and_deletion(material: Material) -> Tensor:
+    """[B, 2], areas under both curves; all values of an image in one order, black in place of what is gone."""
+    step = material.job.metrics["unified"].keywords["step"]  # type: ignore[attr-defined]
+    scores = []
+    for image, target, heat in zip(material.on.x, material.on.target, material.maps, strict=True):
+        order = np.argsort(-heat.cpu().numpy().ravel())
+        areas = []
+        for start, end in ((torch.zeros_like(image), image), (image, torch.zeros_like(image))):
+            frame, frames = start.contiguous().clone(), [start.contiguous()]
+            for first in range(0, len(order), step):
+                going = torch.from_numpy(order[first : first + step]).to(image.device)
+                frame = frame.clone()
+                frame.view(-1)[going] = end.reshape(-1)[going]
+                frames.append(frame)
+            curve = []
+            with torch.no_grad():
+                for first in range(0, len(frames), material.width):
+                    logits = material.net(torch.stack(frames[first : first + material.width]))
+                    curve.append(logits.softmax(dim=1)[:, int(target)].cpu())
+            curve = torch.cat(curve)
+            areas.append(float((curve.sum() - (curve[0] + curve[-1]) / 2) / (len(curve) - 1)))
+        scores.append(areas)
+    return torch.tensor(scores)
