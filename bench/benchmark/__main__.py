@@ -78,7 +78,8 @@ def compete(arguments: list[str], read: Callable[[], float] = time.perf_counter)
     read: the clock, in seconds.
     """
     wanted, rest = Wanted.of(arguments)
-    overrides = [*USUAL, *rest]
+    given = {override.partition("=")[0] for override in rest}
+    overrides = [*(usual for usual in USUAL if usual.partition("=")[0] not in given), *rest]
     job = open_job(load([*overrides, *MAPS, "metric=[unified]"]))
     on = first_batch(job)
     net = as_loaded(job, on)
