@@ -71,16 +71,25 @@ def test_who_computes_something_else_is_refused_and_not_timed():
     clock = Clock()
     same, other = Peer(HERE, clock.work(6, MADE)), Library("another", "", "", "")
     peers = same, Peer(other, clock.work(1, MADE.flip(0)), why="it turns them round")
-    result = benchmark.held(contest(*peers, ours=clock.work(2, MADE)), material(), None, rounds=3, read=clock)
+    result = benchmark.held(contest(*peers, ours=clock.work(2, MADE)), material(), {}, rounds=3, read=clock)
     assert result.verdicts["another"].word == DIFFERS
     assert result.verdicts["another"].why == "it turns them round"
     assert result.seconds == {OURS: [2, 2, 2], "somebody": [6, 6, 6]}
 
 
+def test_an_engine_of_ours_is_asked_too():
+    """Material as its job's engine would make of it: MADE, and something else."""
+    ours = lambda of: of.made  # noqa: E731
+    right, wrong = (SimpleNamespace(**vars(material()), made=made) for made in (MADE, MADE.flip(0)))
+    found = benchmark.held(contest(ours=ours), right, {"quick": right, "wrong": wrong}, rounds=1, read=Clock())
+    assert {name: verdict.word for name, verdict in found.verdicts.items()} == {"quick": SAME, "wrong": DIFFERS}
+    assert set(found.seconds) == {OURS, "quick"}
+
+
 def test_where_nobody_computes_the_same_nothing_is_timed():
     clock = Clock()
     peer = Peer(HERE, clock.work(1, 2 * MADE))
-    result = benchmark.held(contest(peer, ours=clock.work(2, MADE)), material(), None, rounds=3, read=clock)
+    result = benchmark.held(contest(peer, ours=clock.work(2, MADE)), material(), {}, rounds=3, read=clock)
     assert result.seconds == {}
     assert clock.seconds == 3
 
@@ -122,7 +131,7 @@ def test_the_document_tells_ratios_differences_and_who_is_not_here(tmp_path):
     clock, other = Clock(), Library("another", "", "", "")
     peers = Peer(HERE, clock.work(6, MADE), help="called twice"), Peer(other, clock.work(1, -MADE)), Peer(NOBODY, None)
     made = contest(*peers, ours=clock.work(2, MADE))
-    results = [benchmark.held(made, material(), None, rounds=2, read=clock)]
+    results = [benchmark.held(made, material(), {}, rounds=2, read=clock)]
     document, chart = tables.document(results, ["a fact"])
     document.save(tmp_path)
     found = Document.load(tmp_path / "benchmark.json").numbers.set_index("by")

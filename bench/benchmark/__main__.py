@@ -23,9 +23,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bench.benchmark import tables
-from bench.benchmark.contest import SAME, Contest, Material, Verdict, judge
+from bench.benchmark.contest import SAME, Contest, Material, Verdict, compared, judge
 from bench.benchmark.contests import CONTESTS
-from bench.benchmark.tables import ENGINE, OURS, Result
+from bench.benchmark.tables import OURS, Result
 from bench.cli import command
 from bench.config import load
 from bench.errors import UserError
@@ -38,7 +38,7 @@ from bench.studies import study
 
 ROUNDS = 3
 USUAL = ("model=efficientnet_lite0", "data=photos", "data.limit=8", "compute.workers=0")
-LAYER = {"efficientnet_lite0": "blocks.2"}  # of Score-CAM: 40 channels, where the last layer has 1280
+LAYER = {("scorecam", "efficientnet_lite0"): ["blocks.2"]}  # 40 channels, where the last layer has 1280
 MAPS = ["method=ig", "method.steps=4"]  # that scores are of
 
 
@@ -85,35 +85,34 @@ def compete(arguments: list[str], read: Callable[[], float] = time.perf_counter)
     net = as_loaded(job, on)
     maps = maps_of(job, on)
     engine = with_engine(overrides, wanted.engine)
-    contests = [contest for contest in CONTESTS if contest.name in wanted.only]
     results = []
-    for contest in tqdm(contests, desc="contests", unit="contest", disable=None):
-        size = net.preprocessing.size
-        settings = contest.overrides(size)
-        if contest.name == "scorecam":
-            settings = [*settings, *(f"method.layer={name}" for name in [LAYER.get(job.config.names["model"])] if name)]
-        own = like(job, [*overrides, "metric=[]", *settings])
+    for contest in tqdm([c for c in CONTESTS if c.name in wanted.only], desc="contests", unit="contest", disable=None):
+        settings = [*overrides, *contest.overrides(net.preprocessing.size)]
+        settings += [f"method.layer={layer}" for layer in LAYER.get((contest.name, job.config.names["model"]), [])]
+        own = like(job, settings)
         layer = net.layer(own.method.keywords.get("layer"))  # type: ignore[attr-defined]
         material = Material(own, on, net, layer, maps)
-        faster = replace(material, job=like(engine, [*overrides, *settings])) if engine else None
-        results.append(held(contest, material, faster if contest.without_gradients else None, wanted.rounds, read))
-    return results, job.results, tables.facts(job, on, wanted.rounds, rest, engine is not None)
+        faster = {}
+        if engine and contest.without_gradients:
+            faster = {f"{OURS}, {wanted.engine}": replace(material, job=like(engine, settings))}
+        results.append(held(contest, material, faster, wanted.rounds, read))
+    return results, job.results, tables.facts(job, on, wanted.rounds, rest)
 
 
 def held(
-    contest: Contest, material: Material, faster: Material | None, rounds: int, read: Callable[[], float]
+    contest: Contest, material: Material, faster: dict[str, Material], rounds: int, read: Callable[[], float]
 ) -> Result:
     """Numbers first, then seconds of whoever has the same.  faster: us by an engine."""
     ours = contest.ours(material)
     verdicts: dict[str, Verdict] = {}
     works: dict[str, Work] = {OURS: lambda: contest.ours(material)}
+    for name, other in faster.items():
+        verdicts[name] = compared(contest, ours, lambda other=other: contest.ours(other))  # type: ignore[misc]
+        works[name] = lambda other=other: contest.ours(other)  # type: ignore[misc]
     for peer in contest.peers:
-        name = peer.library.name
-        verdicts[name] = judge(contest, peer, ours, material)
-        if verdicts[name].word == SAME:
-            works[name] = lambda peer=peer: peer.compute(material)  # type: ignore[misc]
-    if faster:
-        works[ENGINE] = lambda: contest.ours(faster)
+        verdicts[peer.library.name] = judge(contest, peer, ours, material)
+        works[peer.library.name] = lambda peer=peer: peer.compute(material)  # type: ignore[misc]
+    works = {name: work for name, work in works.items() if name == OURS or verdicts[name].word == SAME}
     seconds = alternating(works, rounds, clock(material.job, read)) if len(works) > 1 else {}
     return Result(contest, verdicts, seconds, material.width)
 

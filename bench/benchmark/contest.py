@@ -109,14 +109,17 @@ def judge(contest: Contest, peer: Peer, ours: Tensor, material: Material) -> Ver
     """Whether a peer computes what we do."""
     if not peer.library.here:
         return Verdict(ABSENT, why=f"pip install {peer.library.install}")
+    return compared(contest, ours, lambda: (peer.checked or peer.compute)(material), peer.why)
+
+
+def compared(contest: Contest, ours: Tensor, theirs: Callable[[], Tensor], why: str = "") -> Verdict:
     try:
-        theirs = (peer.checked or peer.compute)(material)
+        found = difference(contest.read(ours), contest.read(theirs()), contest.absolute)
     except Exception as error:  # whatever goes wrong in there, the others are asked
         return Verdict(FAILS, why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}")
-    found = difference(contest.read(ours), contest.read(theirs), contest.absolute)
-    if found <= contest.tolerance:  # not so of NaN
+    if found <= contest.tolerance:
         return Verdict(SAME, found)
-    return Verdict(DIFFERS, found, peer.why or "nobody knows why")
+    return Verdict(DIFFERS, found, why or "it is not known why")
 
 
 def difference(ours: Tensor, theirs: Tensor, absolute: bool) -> float:

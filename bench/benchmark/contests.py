@@ -62,7 +62,7 @@ CONTESTS = (
     Contest(
         "ig",
         "Integrated Gradients",
-        lambda size: ["method=ig", f"method.steps={POINTS}"],
+        lambda size: ["metric=[]", "method=ig", f"method.steps={POINTS}"],
         maps,
         (Peer(by_captum.CAPTUM, by_captum.integrated_gradients),),
         MAPS,
@@ -70,7 +70,7 @@ CONTESTS = (
     Contest(
         "sg",
         "SmoothGrad",
-        lambda size: ["method=sg", f"method.draws={POINTS}"],
+        lambda size: ["metric=[]", "method=sg", f"method.draws={POINTS}"],
         maps,
         (Peer(by_captum.CAPTUM, by_captum.smooth_grad, by_captum.smooth_grad_under_our_noise),),
         MAPS,
@@ -78,7 +78,7 @@ CONTESTS = (
     Contest(
         "deeplift",
         "DeepLIFT, the rescale rule at every nonlinearity",
-        lambda size: ["method=deeplift"],
+        lambda size: ["metric=[]", "method=deeplift"],
         maps,
         (
             Peer(
@@ -92,7 +92,7 @@ CONTESTS = (
     Contest(
         "deeplift_as_published",
         "DeepLIFT, the rules that the released programs had",
-        lambda size: ["method=deeplift_as_published"],
+        lambda size: ["metric=[]", "method=deeplift_as_published"],
         maps,
         (Peer(by_captum.CAPTUM, by_captum.deeplift),),
         MAPS,
@@ -101,6 +101,7 @@ CONTESTS = (
         "occlusion",
         "Occlusion",
         lambda size: [
+            "metric=[]",
             "method=occlusion",
             *(
                 f"method.arguments.{key}=[3,{size // WINDOWS},{size // WINDOWS}]"
@@ -115,7 +116,7 @@ CONTESTS = (
     Contest(
         "guided_ig",
         "Guided IG",
-        lambda size: ["method=guided_ig", f"method.steps={GUIDED}"],
+        lambda size: ["metric=[]", "method=guided_ig", f"method.steps={GUIDED}"],
         maps,
         (
             Peer(
@@ -129,7 +130,7 @@ CONTESTS = (
     Contest(
         "scorecam",
         "Score-CAM",
-        lambda size: ["method=scorecam"],
+        lambda size: ["metric=[]", "method=scorecam"],
         one_channel,
         (
             Peer(by_torchcam.TORCHCAM, by_torchcam.score_cam),

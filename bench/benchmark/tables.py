@@ -21,7 +21,7 @@ from bench.report.table import NOTHING, Entry, Table, columns
 from bench.running.job import Job
 from bench.text import plural
 
-OURS, ENGINE = "Heatproof", "Heatproof, engine"
+OURS = "Heatproof"
 TITLE = "Heatproof beside others"
 LEAST = (
     "Times as long: of the least seconds on both sides, as nothing makes a work faster than it is; in brackets the median "
@@ -47,11 +47,12 @@ class Result:
 def document(results: list[Result], facts: list[str]) -> tuple[Document, Chart]:
     tables = [times(results), agreement(results)]
     notes = [LEAST, FAIR, *helped(results)]
-    made = Document("benchmark", TITLE, numbers(results), tables, facts, notes, [Figure("Times as long as Heatproof")])
+    picture = Figure("Times as long as Heatproof")
+    made = Document("benchmark", TITLE, numbers(results), tables, facts, notes, [picture])
     return made, chart(results)
 
 
-def facts(job: Job, on: Bench, rounds: int, overrides: list[str], engine: bool) -> list[str]:
+def facts(job: Job, on: Bench, rounds: int, overrides: list[str]) -> list[str]:
     """What the numbers are of."""
     cfg = job.config.cfg
     return [
@@ -59,7 +60,7 @@ def facts(job: Job, on: Bench, rounds: int, overrides: list[str], engine: bool) 
         f"{plural(len(on.batch.ids), 'image')} of {job.config.names['data']}, {plural(len(on.x), 'image')} a pass.",
         f"Machine: {job.compute.device_name}, {plural(torch.get_num_threads(), 'thread')}, precision "
         f"{cfg.compute.precision}; Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy "
-        f"{np.__version__}; Heatproof {bench.__version__}{', its engine too' if engine else ''}.",
+        f"{np.__version__}; Heatproof {bench.__version__}.",
         f"Everything {plural(rounds, 'time')}, alternating, after a first time that does not count.",
         f"Made again by `python -m bench.benchmark {elsewhere(overrides)}`.".replace(" `.", "`."),
     ]
@@ -88,7 +89,8 @@ def agreement(results: list[Result]) -> Table:
     for result in results:
         kind = "of a number" if result.contest.absolute else "of a map's length"
         for name, verdict in result.verdicts.items():
-            found = Entry(NOTHING) if np.isnan(verdict.difference) else Entry(f"{verdict.difference:.1e}", verdict.difference)
+            known = np.isfinite(verdict.difference)
+            found = Entry(f"{verdict.difference:.1e}", verdict.difference) if known else Entry(NOTHING)
             bound = Entry(f"{result.contest.tolerance:.0e} {kind}")
             rows.append([Entry(result.contest.title), Entry(name), Entry(verdict.word), found, bound, Entry(verdict.why)])
     below = ["Asked before anything was timed; who does not compute the same was not."]

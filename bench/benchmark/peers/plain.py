@@ -13,15 +13,14 @@ def insertion_and_deletion(material: Material) -> Tensor:
     """[B, 2], areas under both curves; all values of an image in one order, black in place of what is gone."""
     step = material.job.metrics["unified"].keywords["step"]  # type: ignore[attr-defined]
     scores = []
-    for image, target, heat in zip(material.on.x, material.on.target, material.maps, strict=True):
-        order = np.argsort(-heat.cpu().numpy().ravel())
-        areas = []
-        for start, end in ((torch.zeros_like(image), image), (image, torch.zeros_like(image))):
-            frame, frames = start.contiguous().clone(), [start.contiguous()]
+    for image, target, heat in zip(material.on.x.contiguous(), material.on.target, material.maps, strict=True):
+        order = torch.from_numpy(np.argsort(-heat.cpu().numpy().ravel())).to(image.device)
+        black, areas = torch.zeros_like(image), []
+        for start, end in ((black, image), (image, black)):
+            frames = [start]
             for first in range(0, len(order), step):
-                going = torch.from_numpy(order[first : first + step]).to(image.device)
-                frame = frame.clone()
-                frame.view(-1)[going] = end.reshape(-1)[going]
+                frame, going = frames[-1].clone(), order[first : first + step]
+                frame.view(-1)[going] = end.view(-1)[going]
                 frames.append(frame)
             curve = []
             with torch.no_grad():
