@@ -89,14 +89,12 @@ def compete(arguments: list[str], read: Callable[[], float] = time.perf_counter)
     for contest in tqdm([c for c in CONTESTS if c.name in wanted.only], desc="contests", unit="contest", disable=None):
         settings = [*overrides, *contest.overrides(net.preprocessing.size)]
         settings += [f"method.layer={layer}" for layer in LAYER.get((contest.name, job.config.names["model"]), [])]
-        own = like(job, settings)
-        layer = net.layer(own.method.keywords.get("layer"))  # type: ignore[attr-defined]
-        material = Material(own, on, net, layer, maps)
+        material = Material(like(job, settings), on, net, maps)
         faster = {}
         if engine and contest.without_gradients:
             faster = {f"{OURS}, {wanted.engine}": replace(material, job=like(engine, settings))}
         results.append(held(contest, material, faster, wanted.rounds, read))
-    return results, job.results, tables.facts(job, on, wanted.rounds, rest)
+    return results, job.results, tables.facts(job, on, wanted.rounds, arguments)
 
 
 def held(

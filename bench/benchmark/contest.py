@@ -8,6 +8,7 @@ from importlib.metadata import version
 import torch
 from torch import Tensor, nn
 
+from bench.networks.network import Network
 from bench.profile.subjects import Bench
 from bench.running.job import Job
 from bench.types import Images
@@ -22,13 +23,11 @@ class Material:
     job: ours, with the contest's method or metric; others read their settings off it, so that they are the same.
     on: the images and the class that is explained.  maps: what scores are of.
     net: the network as it was loaded, pixels to logits, for everybody but us.
-    layer: of the network, that CAMs look at.
     """
 
     job: Job
     on: Bench
-    net: nn.Module
-    layer: nn.Module
+    net: Network
     maps: Images
 
     @property
@@ -40,6 +39,11 @@ class Material:
     def settings(self) -> dict:
         """Of the contest's method."""
         return self.job.method.keywords  # type: ignore[attr-defined]
+
+    @property
+    def layer(self) -> nn.Module:
+        """That a CAM looks at."""
+        return self.net.layer(self.settings["layer"])
 
 
 Compute = Callable[[Material], Tensor]
@@ -77,6 +81,10 @@ class Peer:
     help: str = ""
 
 
+def as_it_is(made: Tensor) -> Tensor:
+    return made
+
+
 @dataclass(frozen=True)
 class Contest:
     """overrides: the method or the metric, by its settings, at so many pixels.  ours: [B, …], an image's numbers each.
@@ -93,7 +101,7 @@ class Contest:
     tolerance: float
     absolute: bool = False
     without_gradients: bool = False  # so that an engine may compute it, too
-    read: Callable[[Tensor], Tensor] = lambda made: made  # of both sides, before they are compared
+    read: Callable[[Tensor], Tensor] = as_it_is  # of both sides, before they are compared
 
 
 @dataclass(frozen=True)
