@@ -99,7 +99,10 @@ def test_where_nobody_computes_the_same_nothing_is_timed():
     [(MADE * 1.009, SAME), (MADE * 1.011, DIFFERS), (MADE * torch.nan, DIFFERS), (MADE[:, :1], DIFFERS)],
 )
 def test_the_tolerance_is_a_share_of_a_maps_length(theirs, word):
-    assert judge(contest(Peer(HERE, lambda material: theirs)), Peer(HERE, lambda material: theirs), MADE, None).word == word
+    assert (
+        judge(contest(Peer(HERE, lambda material: theirs)), Peer(HERE, lambda material: theirs), MADE, None).word
+        == word
+    )
 
 
 def test_the_worst_image_counts_and_numbers_are_taken_as_they_are():

@@ -72,7 +72,9 @@ def main(arguments: list[str]) -> None:
     study.write(document, lambda stem: tables.draw(stem, chart), where)
 
 
-def compete(arguments: list[str], read: Callable[[], float] = time.perf_counter) -> tuple[list[Result], Path, list[str]]:
+def compete(
+    arguments: list[str], read: Callable[[], float] = time.perf_counter
+) -> tuple[list[Result], Path, list[str]]:
     """Of each contest what was found and how long everybody took; the folder of results; what the numbers are of.
 
     read: the clock, in seconds.

@@ -92,7 +92,9 @@ def agreement(results: list[Result]) -> Table:
             known = np.isfinite(verdict.difference)
             found = Entry(f"{verdict.difference:.1e}", verdict.difference) if known else Entry(NOTHING)
             bound = Entry(f"{result.contest.tolerance:.0e} {kind}")
-            rows.append([Entry(result.contest.title), Entry(name), Entry(verdict.word), found, bound, Entry(verdict.why)])
+            rows.append(
+                [Entry(result.contest.title), Entry(name), Entry(verdict.word), found, bound, Entry(verdict.why)]
+            )
     below = ["Asked before anything was timed; who does not compute the same was not."]
     return Table("Agreement", columns("", "by", "computes", "difference", "most", "why not"), rows, below=below)
 

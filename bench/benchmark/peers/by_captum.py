@@ -77,9 +77,7 @@ def occlusion(material: Material) -> Tensor:
             material.on.x,
             target=material.on.target,
             baselines=material.settings["baseline"],
-            **{
-                key: tuple(material.settings["arguments"][key]) for key in ("sliding_window_shapes", "strides")
-            },
+            **{key: tuple(material.settings["arguments"][key]) for key in ("sliding_window_shapes", "strides")},
         )
 
 
