@@ -90,11 +90,17 @@ CONTESTS = (
         MAPS,
     ),
     Contest(
-        "deeplift_as_published",
-        "DeepLIFT, the rules that the released programs had",
-        lambda size: ["metric=[]", "method=deeplift_as_published"],
+        "deeplift_released",
+        "DeepLIFT, the released programs' rules, of the logit",
+        lambda size: ["metric=[]", "method=deeplift_as_published", "method.objective=logit"],
         maps,
-        (Peer(by_captum.CAPTUM, by_captum.deeplift),),
+        (
+            Peer(
+                by_captum.CAPTUM,
+                by_captum.deeplift,
+                why="it has a rule for ReLU modules, and the released programs called ReLU as a function",
+            ),
+        ),
         MAPS,
     ),
     Contest(

@@ -13,7 +13,7 @@ def integrated_gradients(material: Material) -> Tensor:
     """Its weights, 1/steps and half of it at both ends, sum to 1 - 1/steps and ours to 1."""
     from captum.attr import IntegratedGradients
 
-    x, steps = material.on.x, material.settings["steps"]
+    x, steps = material.on.x.clone(), material.settings["steps"]
     made = IntegratedGradients(probability(material)).attribute(
         x,
         torch.full_like(x, material.settings["baseline"]),
