@@ -13,7 +13,7 @@ from bench.running.forecast import forecast
 from bench.running.job import Job, open_job
 from bench.running.progress import Bar
 from bench.running.remarks import Remarks, failures
-from bench.running.runner import run
+from bench.running.runner import run, try_engine
 from bench.running.summary import summary
 from bench.running.work import missing
 from bench.text import plural
@@ -56,6 +56,7 @@ def carry_out(job: Job) -> dict[str, str]:
         cost, width = forecast(job, lacking), job.compute.batch_size
         before = f"There already: {plural(there, 'image')}. " if there else ""
         print(f"{before}To do: {cost.line(len(work), width)}", file=sys.stderr)
+        try_engine(job, work)
         for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
             job.record(metric)
         with Bar(job.network, len(work), width, cost.passes) as bar:
