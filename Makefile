@@ -1,5 +1,5 @@
 # `make help` lists what there is. Settings: PYTHON= (any Python 3.10 to 3.13), PIP_ARGS=, and for tables
-# MODELS= METHODS= DATA= LIMIT= DEVICE= LAUNCHER= RESULTS= ARGS= (any further key=value).
+# MODELS= METHODS= CONTROLS= DATA= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS= (any further key=value).
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -11,8 +11,10 @@ comma := ,
 COMMAS = $(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))
 LIST = [$(call COMMAS,$(1))]
 OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METHODS),'experiment.methods=$(call LIST,$(METHODS))') \
+	$(if $(CONTROLS),'experiment.controls=$(call LIST,$(CONTROLS))') \
 	$(if $(DATA),data=$(DATA)) $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) \
 	$(if $(DEVICE),compute.device=$(DEVICE)) 'paths.results="$(RESULTS)"' $(ARGS)
+LAUNCH = $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER) $(if $(SHARDS),hydra.launcher.shards=$(SHARDS)))
 SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) $(if $(DEVICE),compute.device=$(DEVICE)) \
 	'paths.results="$(RESULTS)"' $(ARGS)
 EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
@@ -21,13 +23,13 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo trust atlas,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo test cluster-test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@for f in $$(ls conf/experiment/*.yaml | sort -V); do n=$$(basename $$f .yaml | tr _ -); \
 	  [ $$n = demo ] || printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')"; done
-	@echo "Tables take MODELS= METHODS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= RESULTS= ARGS=."
+	@echo "Tables take MODELS= METHODS= CONTROLS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS=."
 
 # Each set-up is a file that says it is done: nothing is installed twice, and a change of pyproject.toml installs what is new.
 $(VENV)/python:
@@ -48,6 +50,10 @@ $(VENV)/others: $(VENV)/demo
 	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,captum,cam,lrp]"
 	touch $@
 
+$(VENV)/cluster: $(VENV)/dev
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[ray]"
+	touch $@
+
 $(VENV)/digits: $(VENV)/demo
 	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,digits]"
 	touch $@
@@ -61,6 +67,9 @@ demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photogr
 
 test: $(VENV)/dev ## all tests
 	$(PY) -m pytest --numprocesses=auto
+
+cluster-test: $(VENV)/cluster ## the launchers on real engines: a Ray cluster of two nodes, a Slurm of one; some minutes, Slurm as root
+	$(PY) -m pytest -m cluster
 
 coverage: $(VENV)/dev ## which lines no test runs
 	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
@@ -82,7 +91,7 @@ LITE0 = la-table1 aii-table1 aii-table2 aii-table3
 lite0: MODELS = efficientnet_lite0
 lite0: DATA = la_release
 lite0: $(VENV)/demo ## the designs of LA's Table 1 and AII's Tables 1 to 3 on EfficientNet-Lite0 and LA's images at ROOT=
-	-$(PY) -m bench.run experiment=aii_table1 'experiment.metrics=[unified,fair,kl]' $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS)
+	-$(PY) -m bench.run experiment=aii_table1 'experiment.metrics=[unified,fair,kl]' $(LAUNCH) $(OPTIONS)
 	$(MAKE) --keep-going $(LITE0) MODELS=$(MODELS) DATA=$(DATA); status=$$?; \
 	  $(PY) -m bench.report 'paths.results="$(RESULTS)"' && exit $$status
 
@@ -107,7 +116,7 @@ TRANSFORMER = model=timm model.name=vit_tiny_patch16_224 model.weights=random da
 SMALL = model.size=32 data.limit=2 compute.batch_size=2 paths.results=$(SMOKE)
 
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
-TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0"
+TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0" CONTROLS=random
 
 smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some fifteen minutes
 	rm -rf $(SMOKE)
@@ -136,12 +145,12 @@ clean: ## remove the set-up, not the results
 
 # All variants in one sweep, then the rankings that they make beside each other.
 trust: $(VENV)/demo
-	$(PY) -m bench.run experiment=trust $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS); status=$$?; \
+	$(PY) -m bench.run experiment=trust $(LAUNCH) $(OPTIONS); status=$$?; \
 	  $(PY) -m bench.studies.trust $(OPTIONS) && exit $$status
 
 atlas: $(VENV)/others # other libraries' methods
 
 # The table is made even if an image failed, and says so; make then fails as the run did.
 $(filter-out demo trust,$(EXPERIMENTS)): $(VENV)/demo
-	$(PY) -m bench.run experiment=$(subst -,_,$@) $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER)) $(OPTIONS); status=$$?; \
+	$(PY) -m bench.run experiment=$(subst -,_,$@) $(LAUNCH) $(OPTIONS); status=$$?; \
 	  $(PY) -m bench.report experiment=$(subst -,_,$@) $(OPTIONS) && exit $$status

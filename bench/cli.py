@@ -1,5 +1,6 @@
 """How a command starts and ends: `--help`, what the user has to put right as one line on stderr, the exit status."""
 
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -16,13 +17,19 @@ from bench.errors import UserError
 def command(doc: str | None, main: Callable[[list[str]], int | None]) -> NoReturn:
     """Exit as `main` says, called with the command line. `--help` prints `doc`; a UserError is a line on stderr and a 1."""
     arguments = sys.argv[1:]
-    if {"--help", "-h"} & {*arguments}:
-        print((doc or "").strip())
-        sys.exit(0)
     try:
-        sys.exit(main(arguments))
+        code: int | None = 0
+        if {"--help", "-h"} & {*arguments}:
+            print((doc or "").strip())
+        else:
+            code = main(arguments)
+        sys.stdout.flush()
+        sys.exit(code)
     except UserError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # who reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def cell(cfg: DictConfig, main: Callable[[Config], None]) -> None:

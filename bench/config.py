@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,11 @@ from bench.errors import UserError
 from bench.settings import settle
 from bench.text import called
 
-ROOT = Path(__file__).resolve().parent.parent
+CODE = Path(__file__).resolve().parent.parent  # where bench, methods and metrics lie
+PACKED = CODE / "heatproof" / "files"  # what a wheel carries of the folders that lie beside the code in a checkout
+ROOT = PACKED if PACKED.is_dir() else CODE
 CONF = ROOT / "conf"
+OWN = "conf"  # of the working folder: yamls that are found beside ours
 PATHS = (
     "data.root",
     "data.devkit",
@@ -36,7 +39,13 @@ PATHS = (
 
 ONE = {"data": "synthetic", "model": "tiny", "method": "ig", "compute": "default"}  # of these a run has one: such as
 
-OmegaConf.register_new_resolver("resource", lambda name: str(ROOT / name), replace=True)  # a file of this repository
+
+def resource(name: str) -> str:
+    """A file of this repository, wherever it was installed to."""
+    return str(ROOT / name if (ROOT / name).exists() else CODE / name)
+
+
+OmegaConf.register_new_resolver("resource", resource, replace=True)
 OmegaConf.register_new_resolver("join", lambda items: ",".join(str(item) for item in items), replace=True)  # a sweep
 
 
@@ -63,18 +72,21 @@ def load(overrides: list[str], *, builders: bool = True) -> Config:
 
     builders: whether what these take is checked too, which imports them; reports only ask for what has been run.
     """
-    typed = as_typed(overrides)
+    typed = with_own(as_typed(overrides))
     composable(typed)
     try:
-        cfg = copy.deepcopy(_composed(CONF, tuple(typed)))
+        cfg = copy.deepcopy(_composed(CONF, tuple(typed), _stamps()))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(str(error)) from error
     return configured(cfg, cfg.hydra.runtime.choices, overrides, builders=builders)
 
 
 @functools.lru_cache(maxsize=256)
-def _composed(conf: Path, overrides: tuple[str, ...]) -> DictConfig:
-    """Kept, as composing takes a tenth of a second and a sweep asks twice for each cell: for the forecast and to run it."""
+def _composed(conf: Path, overrides: tuple[str, ...], stamps: tuple) -> DictConfig:
+    """Kept, as composing takes a tenth of a second and a sweep asks twice for each cell: for the forecast and to run it.
+
+    stamps: of the user's own files, which may change meanwhile.
+    """
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf), version_base="1.3"):
         return compose("config", list(overrides), return_hydra_config=True)
@@ -86,24 +98,67 @@ def configured(cfg: DictConfig, choices: DictConfig, overrides: list[str], *, bu
         path = OmegaConf.select(cfg, key)
         if isinstance(path, str) and path.startswith("~"):  # what an interpolation gives stays one
             OmegaConf.update(cfg, key, os.path.expanduser(path))
+    unmistaken(choices, cfg.get("metric") or ())
     settle(cfg, builders=builders)
     return Config(cfg, chosen(cfg, choices), list(overrides))
+
+
+def own() -> Path | None:
+    """The folder with yamls of the user's own, if the working folder has one."""
+    place = Path.cwd() / OWN
+    return place if place.is_dir() and place.resolve() != CONF else None
+
+
+def file(group: str, name: str) -> Path:
+    """Of a choice: ours, else one of the user's own. It may not be there."""
+    ours, place = CONF / group / f"{name}.yaml", own()
+    return ours if ours.exists() or place is None else place / group / f"{name}.yaml"
+
+
+def _stamps() -> tuple[tuple[Path, int], ...]:
+    """Which yamls of the user's own there are, and when each was written."""
+    place = own()
+    return tuple((path, path.stat().st_mtime_ns) for path in sorted(place.rglob("*.yaml"))) if place else ()
+
+
+def with_own(overrides: list[str]) -> list[str]:
+    """A command line that finds the user's own yamls beside ours."""
+    place = own()
+    if place is None or any(override.startswith("hydra.searchpath=") for override in overrides):
+        return overrides
+    first = next((k for k, word in enumerate(overrides) if "=" in word and word[0] != "-"), len(overrides))
+    return [*overrides[:first], f"hydra.searchpath=[{_quoted(f'file://{place}')}]", *overrides[first:]]  # none after -m
+
+
+def unmistaken(choices: Mapping[str, str | None], metrics: Iterable[str]) -> None:
+    """UserError: a file of the user's own that was chosen has the name of one of ours, which would be taken in its place."""
+    place = own()
+    names = [(str(group), str(name)) for group, name in choices.items()] + [("metric", str(name)) for name in metrics]
+    for group, name in names if place else ():
+        theirs, ours = place / group / f"{name}.yaml", CONF / group / f"{name}.yaml"
+        if theirs.is_file() and ours.is_file() and theirs.read_bytes() != ours.read_bytes():
+            raise UserError(
+                f"{OWN}/{group}/{name}.yaml has the name of a file of Heatproof's own; give it another one."
+            )
 
 
 def launch(main: Callable) -> None:
     """Run a program of Hydra's, unless all that Hydra would say is a traceback."""
     try:
-        sys.argv[1:] = as_typed(sys.argv[1:])
+        sys.argv[1:] = with_own(as_typed(sys.argv[1:]))
         composable(sys.argv[1:])
     except UserError as error:
         sys.exit(f"error: {error}")
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before there is anything to lose
+        sys.exit(130)
 
 
 def composable(overrides: list[str]) -> None:
     """UserError: there is nothing to compose of, or a choice of one file names none or several."""
     if not CONF.is_dir():
-        raise UserError("there is no conf beside the package; install Heatproof from its folder: pip install -e .")
+        raise UserError(f"there is no {CONF}: install Heatproof anew, pip install . in its folder.")
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key in ONE and (value in ("", "null") or value.startswith("[")):

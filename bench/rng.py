@@ -6,20 +6,29 @@ and on how much was drawn before, never on batch mates, batch size, shard or ord
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+WORD = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
+BLOCK = 1 << 17  # values that are made at a time on a CPU, so that they stay in its cache
 
 
 class Rng:
-    """Random numbers for a batch of images. `name` keeps the streams of two methods or metrics apart."""
+    """Random numbers for a batch of images. `name` keeps the streams of two methods or metrics apart.
 
-    def __init__(self, seed: int, name: str, ids: Sequence[str], device: torch.device | str = "cpu"):
+    shared: the seed of what all images of a run are dealt alike; None: seed.
+    """
+
+    def __init__(
+        self, seed: int, name: str, ids: Sequence[str], device: torch.device | str = "cpu", shared: int | None = None
+    ):
         self.seed, self.name, self.ids = seed, name, list(ids)
+        self.shared = seed if shared is None else shared
         digests = [hashlib.sha256(f"{seed}/{name}/{i}".encode()).digest() for i in ids]
         keys = [[_signed(int.from_bytes(d[:8], "big")), _signed(int.from_bytes(d[8:16], "big"))] for d in digests]
         self.keys = torch.tensor(keys, dtype=torch.int64, device=device).reshape(len(self.ids), 2)
@@ -27,46 +36,73 @@ class Rng:
 
     def uniform(self, *shape: int) -> Tensor:
         """float32 [B, *shape], evenly spread over the open interval (0, 1), 2^23 levels."""
-        return ((self._bits(shape) >> 41 & 0x7FFFFF) + 0.5) * 2.0**-23
+        return self._made(shape, torch.float32, _uniform)
 
     def normal(self, *shape: int) -> Tensor:
         """float32 [B, *shape], standard normal."""
-        return torch.special.ndtri(self.uniform(*shape))
+        return self._made(shape, torch.float32, lambda words: torch.special.ndtri(_uniform(words)))
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """int64 [B, *shape], each of 0 … high − 1 equally likely (to 1 part in 2^63 / high)."""
-        return (self._bits(shape) & 0x7FFFFFFFFFFFFFFF) % high
+        return self._made(shape, torch.int64, lambda words: _last(words).bitwise_and_((1 << 63) - 1).remainder_(high))
 
     def of_the_run(self) -> "Rng":
         """The one stream that all images of a run share, for what is drawn once per run (a list of classes, say)."""
-        return Rng(self.seed, f"{self.name}/run", [""], self.keys.device)
+        return Rng(self.shared, f"{self.name}/run", [""], self.keys.device)
+
+    def named(self, name: str) -> "Rng":
+        """The streams of another name, from their beginning."""
+        return Rng(self.seed, name, self.ids, self.keys.device, self.shared)
 
     def for_images(self, index: Tensor) -> "Rng":
         """The streams of some of the images (an index may repeat), as far as they have been drawn."""
-        part = Rng(self.seed, self.name, [], self.keys.device)
+        part = Rng(self.seed, self.name, [], self.keys.device, self.shared)
         part.ids, part.keys, part.drawn = [self.ids[i] for i in index.tolist()], self.keys[index], self.drawn
         return part
 
-    def _bits(self, shape: Sequence[int]) -> Tensor:
-        """64 random bits a value. Counters run on from draw to draw."""
-        count = 1
-        for n in shape:
-            count *= n
-        counter = torch.arange(self.drawn + 1, self.drawn + 1 + count, dtype=torch.int64, device=self.keys.device)
-        self.drawn += count
+    def _made(self, shape: Sequence[int], dtype: torch.dtype, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """[B, *shape], each value `of` 64 random bits. Counters run on from draw to draw."""
+        count = math.prod(shape)
+        made = torch.empty(len(self.keys), count, dtype=dtype, device=self.keys.device)
+        wide = max(1, BLOCK // max(1, len(self.keys))) if made.device.type == "cpu" else max(1, count)
+        steps = torch.arange(min(wide, count), dtype=torch.int64, device=made.device) * _signed(GOLDEN)
         first, second = self.keys[:, :1], self.keys[:, 1:]  # [B, 1]
-        return _mix(_mix(first + counter * _signed(GOLDEN)) ^ second).view(len(self.keys), *shape)
+        for start in range(0, count, wide):
+            counted = _signed((self.drawn + 1 + start) * GOLDEN & WORD)
+            words = first + counted + steps[: count - start]
+            spare = torch.empty_like(words)
+            _last(_mixed(words, spare), spare).bitwise_xor_(second)
+            made[:, start : start + wide] = of(_mixed(words, spare))
+        self.drawn += count
+        return made.view(len(self.keys), *shape)
 
 
-def _mix(z: Tensor) -> Tensor:
-    """SplitMix64's finaliser; int64 multiplication wraps, `_shift` keeps the sign bit from spreading."""
+def lots(seed: int, name: str, ids: Sequence[str]) -> list[int]:
+    """One for each id, whichever others there are and in whatever order: ids in the order of their lots are shuffled."""
+    return Rng(seed, name, ids).integers(1 << 62).tolist()
+
+
+def _mixed(words: Tensor, spare: Tensor) -> Tensor:
+    """SplitMix64's finaliser but for its last step, in place; int64 multiplication wraps."""
     for shift, factor in MIX:
-        z = (z ^ _shift(z, shift)) * _signed(factor)
-    return z ^ _shift(z, 31)
+        _shifted_in(words, shift, spare).mul_(_signed(factor))
+    return words
 
 
-def _shift(z: Tensor, by: int) -> Tensor:
-    return (z >> by) & ((1 << (64 - by)) - 1)
+def _last(words: Tensor, spare: Tensor | None = None) -> Tensor:
+    """The finaliser's last step. It leaves the upper 31 bits alone."""
+    return _shifted_in(words, 31, torch.empty_like(words) if spare is None else spare)
+
+
+def _shifted_in(words: Tensor, by: int, spare: Tensor) -> Tensor:
+    """words ^ words >> by, in place; masked, as the shift spreads the sign bit."""
+    torch.bitwise_right_shift(words, by, out=spare)
+    return words.bitwise_xor_(spare.bitwise_and_((1 << (64 - by)) - 1))
+
+
+def _uniform(words: Tensor) -> Tensor:
+    """float32, the middles of 2^23 levels: of the upper 23 bits, which the finaliser's last step would not change."""
+    return words.bitwise_right_shift_(41).int().bitwise_and_(0x7FFFFF).float().add_(0.5).mul_(2.0**-23)
 
 
 def _signed(word: int) -> int:

@@ -11,9 +11,9 @@ from bench.errors import Refused, UserError
 from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
 from bench.running.job import Job, open_job
-from bench.running.progress import Bar
 from bench.running.remarks import Remarks, failures
-from bench.running.runner import run, try_engine
+from bench.running.runner import try_engine
+from bench.running.session import carry_through
 from bench.running.summary import summary
 from bench.running.work import missing
 from bench.text import plural
@@ -35,11 +35,23 @@ def one_run(config: Config) -> None:
         print(f"Left out: {job.method_name} on {job.config.names['model']}. {error}")
         return
     if failed:
-        raise UserError(f"{failures(failed)} The next run tries again.")
+        then = (
+            "The next run tries again."
+            if config.cfg.run.retry_failed
+            else "Failures are left alone: run.retry_failed=false."
+        )
+        raise UserError(f"{failures(failed)} {then}")
 
 
 def carry_out(job: Job) -> dict[str, str]:
     """Compute what is missing, with a forecast before and the means after. Returns the failed images and why."""
+    text, remarks = computed(job)
+    print(text, *remarks.lines(), sep="\n")
+    return remarks.failed
+
+
+def computed(job: Job) -> tuple[str, Remarks]:
+    """Compute what is missing, with a forecast before. Returns the means in words, and what is odd of the run."""
     work, remarks = missing(job), Remarks(job.method_name)
     names = job.config.names
     wanted = ", ".join(job.metrics) or "maps alone"
@@ -59,13 +71,9 @@ def carry_out(job: Job) -> dict[str, str]:
         try_engine(job, work)
         for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
             job.record(metric)
-        with Bar(job.network, len(work), width, cost.passes) as bar:
-            for progress in run(job, work):
-                remarks.add(progress)
-                bar.batch(progress.images, len(progress.failed))
-    text, failed = summary(job, remarks.failed)
-    print(text, *remarks.lines(), sep="\n")
-    return failed
+        remarks = carry_through(job, work, cost)
+    text, remarks.failed = summary(job, remarks.failed)
+    return text, remarks
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench.cli import cell
-from bench.config import Config, launch
+from bench.config import CONF, Config, launch
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.networks.network import Network
@@ -39,7 +39,7 @@ THRESHOLD = 0.5  # a mean rank correlation with the trained network's maps that 
 IMAGES = 16  # unless data.limit says otherwise
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> None:
     cell(cfg, guard)
 
@@ -78,12 +78,12 @@ def compare(job: Job) -> Iterator[dict]:
     targets = [job.network(x).argmax(dim=1) for x in images]
 
     def maps(network: Network, k: int) -> Images:
-        rng = Rng(job.seed, job.method_name, batches[k].padded_ids, images[k].device)
+        rng = job.rng(batches[k].padded_ids, images[k].device)
         return job.method(network, images[k], targets[k], rng).detach().abs()
 
     trained = [maps(job.network, k) for k in range(len(batches))]
     for share in STAGES:
-        network = scrambled(job.network, share, job.seed, images)
+        network = scrambled(job.network, share, job.seeds.draws, images)
         for k, batch in enumerate(batches):
             alike = rank_correlation(trained[k], maps(network, k)).tolist()
             for image, correlation in zip(batch.ids, alike, strict=False):

@@ -40,9 +40,12 @@ class Method(Built):
 
 class Run(TypedDict):
     seed: Seed
+    class_seed: Seed
+    image_seed: Seed
     target: Literal["prediction", "label"]
     shard: Annotated[str, Form(r"\d+/\d+", "i/n with 0 <= i < n, for example 0/4")]
     save_attributions: bool
+    retry_failed: bool
     check_images: bool
 
 

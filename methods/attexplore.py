@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bench.ranges import Between, Count, GreyLevels, Share
 from bench.rng import Rng
@@ -55,17 +56,17 @@ def attexplore(
 
     epsilon, sigma: grey levels, of 255.  rho: half width (`mask: uniform`) or standard deviation (`gaussian`) around 1.
     """
-    rows, columns = (dct_matrix(n, x) for n in x.shape[2:])
+    rows, columns = (dct_matrix(n, x)[0, 0] for n in x.shape[2:])
     views = rng if resize_back else rng.of_the_run()
 
     def gradient_near(point: Images, momentum: Images) -> Images:
-        total = torch.zeros_like(x)
+        total, point = torch.zeros_like(x), point.contiguous()
         for _ in range(copies):
-            noisy = point + sigma / 255 * rng.normal(*x.shape[1:]).to(x.dtype)
-            spectrum = rows @ noisy @ columns.mT * spectrum_mask(mask, rho, rng, x)
+            noisy = rng.normal(*x.shape[1:]).to(x.dtype).mul_(sigma / 255).add_(point)
+            spectrum = functional.linear(rows @ noisy, columns).mul_(spectrum_mask(mask, rho, rng, x))
             total += diverse_gradient(
                 model,
-                rows.mT @ spectrum @ columns,
+                functional.linear(rows.mT @ spectrum, columns.mT),
                 probability(target),
                 views,
                 rate=diverse_rate,
@@ -92,8 +93,8 @@ def attexplore(
 
 def spectrum_mask(kind: str, rho: float, rng: Rng, x: Images) -> Images:
     """One factor around 1 for each coefficient."""
-    noise = {"uniform": lambda *shape: 2 * rng.uniform(*shape) - 1, "gaussian": rng.normal}[kind]
-    return 1 + rho * noise(*x.shape[1:]).to(x.dtype)
+    noise = {"uniform": lambda *shape: rng.uniform(*shape).mul_(2).sub_(1), "gaussian": rng.normal}[kind]
+    return noise(*x.shape[1:]).to(x.dtype).mul_(rho).add_(1)
 
 
 def dct_matrix(n: int, like: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ from bench.notes import note
 from bench.ranges import Between, Count, Share
 from bench.rng import Rng
 from bench.types import Images, Objective, Targets
-from methods.parts.gradient import at, gradients, per_image, probability
+from methods.parts.gradient import at, gradients, probability
+from methods.parts.ordered import ordered
 
 TOLERANCE = 1e-9  # relative and absolute: how close to its goal a step must come
 
@@ -46,47 +47,69 @@ def guided_integrated_gradients(
     baseline: grey level of x0, in the units of x.  objective: f; `probability`, `logit` or `softmax_of_softmax`.
     """
     f = explained(objective, target)
-    x0, x1 = torch.full_like(x, baseline).double(), x.double()
-    v, attribution = x0, torch.zeros_like(x0)
-    way = l1(x1 - x0)
+    x0 = torch.full_like(x, baseline)
+    way = flat(x).double() - flat(x0).double()
+    length = way.abs()
+    total = length.sum(dim=1, keepdim=True)
+    share, attribution = torch.zeros_like(way), torch.zeros_like(way)  # of each value's way; of units of f per way
     ends = []  # f at x0 and at x
     for k in range(1, steps + 1):
-        logits, (gradient,) = gradients(model, v.to(x.dtype), [f])
+        point = torch.addcmul(flat(x0).double(), way, share)
+        logits, (gradient,) = gradients(model, torch.empty_like(x).copy_(point.view(x.shape)), [f])
         if k == 1:
             ends.append(f(logits))
+        gradient = flat(gradient)
         low, high = max(k / steps - max_distance, 0.0), min(k / steps + max_distance, 1.0)
-        moved = advance(v, x0, x1, gradient.abs(), low, high, way * (1 - k / steps), fraction)
-        attribution += (moved - v) * gradient
-        v = moved
+        moved = advance(share, length, gradient.abs(), low, high, total * (1 - k / steps), fraction)
+        attribution.addcmul_(torch.sub(moved, share, out=share), gradient.double())
+        share = moved
     with torch.no_grad():
         ends.append(f(model(x)))
-    note(completeness_gap=attribution.flatten(1).sum(dim=1) - (ends[1] - ends[0]))
-    return attribution.to(x.dtype)
+    attribution = attribution.mul_(way)
+    note(completeness_gap=attribution.sum(dim=1) - (ends[1] - ends[0]))
+    return torch.empty_like(x).copy_(attribution.view(x.shape))
 
 
 def advance(
-    v: Images, x0: Images, x1: Images, slope: Images, low: float, high: float, goal: Tensor, fraction: float
-) -> Images:
-    """Where a step leads from v: to an L1 distance of `goal`, [B, 1, 1, 1], from x1, flat directions first.
+    share: Tensor, length: Tensor, slope: Tensor, low: float, high: float, goal: Tensor, fraction: float
+) -> Tensor:
+    """The shares of their way that values have gone after a step, [B, N]: to an L1 distance of `goal`, [B, 1], from its
+    end, flat directions first. An image at its goal stands still.
 
-    All values end between `low` and `high`, shares of their way from x0 to x1. An image at its goal stands still.
+    length: of each value's way.  low, high: all shares end between them.
+
+    Values are taken in groups of `fraction` of all, by their slope; equal slopes go together. A group goes to `high` if it
+    is still too far then, else as far as is needed.
     """
-    lower, upper = x0 + (x1 - x0) * low, x0 + (x1 - x0) * high
-    rank = int(fraction * (v[0].numel() - 1)) + 1  # of the order statistic that bounds the flattest values
-    moving = torch.ones_like(goal, dtype=torch.bool)
-    for _ in range(v[0].numel() // rank + 2):  # each round takes `rank` values to their upper bound, or is the last
-        behind = (v - x0) / (x1 - x0) < low  # NaN, so not behind, where there is no way to go
-        v = torch.where(moving & behind, lower, v)
-        distance = l1(v - x1)
-        moving = moving & ~torch.isclose(distance, goal, rtol=TOLERANCE, atol=TOLERANCE)
-        if not moving.any():
-            break
-        free = torch.where(v == upper, math.inf, slope)
-        limit = per_image(free.flatten(1).kthvalue(rank, dim=1).values)
-        flattest = moving & (free <= limit) & (free < math.inf)
-        share = (distance - goal) / l1((upper - v) * flattest)  # of their way up; > 1: they are not enough
-        v = torch.where(flattest, torch.where(share > 1, upper, v + (upper - v) * share), v)
-    return v
+    share = share.clamp_min(low)
+    room = (high - share) * length  # what each can still add
+    need = room.sum(dim=1, keepdim=True) + (1 - high) * length.sum(dim=1, keepdim=True) - goal
+    size = int(fraction * (share.shape[1] - 1)) + 1
+    group, beyond = (
+        torch.zeros_like(room),
+        [room.sum(dim=1, keepdim=True)],
+    )  # beyond: the room of all groups from here on
+    for limit in limits(slope.masked_fill(room == 0, math.inf), size):
+        past = torch.gt(slope, limit, out=torch.empty_like(room))
+        beyond.append((room * past).sum(dim=1, keepdim=True))
+        group.add_(past)
+    left = torch.cat([*beyond, torch.zeros_like(need)], dim=1)
+    left, rooms = need - left[:, :1] + left[:, :-1], left[:, :-1] - left[:, 1:]  # [B, groups]
+    there = left <= TOLERANCE + TOLERANCE * goal
+    part = torch.where(there, 0, (left / rooms).clamp(max=1))  # of its room, by group
+    return torch.lerp(share, torch.full_like(need, high), part.gather(1, group.long()))
+
+
+def limits(free: Tensor, size: int) -> list[Tensor]:
+    """The highest value of each group but the last, [B, 1]: `size` values, and those that equal the last of them."""
+    values = ordered(free)
+    most = values.shape[1]
+    taken = torch.zeros_like(values[:, :1], dtype=torch.long)
+    found = []
+    for _ in range(-(-most // size) - 1):
+        found.append(values.gather(1, (taken + size - 1).clamp(max=most - 1)))
+        taken = torch.searchsorted(values, found[-1], right=True)
+    return found
 
 
 def explained(name: str, target: Targets) -> Objective:
@@ -102,6 +125,6 @@ def explained(name: str, target: Targets) -> Objective:
             raise ValueError(f"objective {name!r}: expected probability, logit or softmax_of_softmax")
 
 
-def l1(difference: Images) -> Tensor:
-    """Of each image, [B, 1, 1, 1]."""
-    return per_image(difference.abs().flatten(1).sum(dim=1))
+def flat(images: Images) -> Tensor:
+    """[B, 3 H W], in one order for all memory layouts."""
+    return images.flatten(1).contiguous()

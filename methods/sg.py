@@ -21,6 +21,6 @@ def smooth_grad(model: nn.Module, x: Images, target: Targets, rng: Rng, *, draws
     """The mean gradient around x, signed, in 1 / units of x.  sigma: of the noise, in units of x."""
     total = torch.zeros_like(x)
     for _ in range(draws):
-        noise = rng.normal(*x.shape[1:]).to(x.dtype)
-        total += input_gradient(model, x + sigma * noise, probability(target))
+        noise = rng.normal(*x.shape[1:]).to(x.dtype).mul_(sigma)
+        total += input_gradient(model, x + noise, probability(target))
     return total / draws

@@ -21,7 +21,7 @@ import torch
 from bench.ranges import Between, Count, Positive
 from metrics.batch import MapBatch, Readings
 
-QUANTITIES = {"score": {"title": "Score", "better": "low", "unit": "logit²"}}
+QUANTITIES = {"score": {"title": "Score", "better": "low", "unit": "logit²", "tailed": True}}
 DRAWS = True
 
 

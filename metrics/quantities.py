@@ -8,11 +8,10 @@ Read without importing the metric, so that a report needs no network and no torc
 
 import ast
 import functools
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.errors import UserError
+from bench.modules import source
 
 SIGNS = {"high": 1, "low": -1, "none": 0}
 
@@ -27,6 +26,7 @@ class Quantity:
     minus: tuple[str, str] | None = (
         None  # of which two numbers of the row it is the difference; None: a number of its own
     )
+    tailed: bool = False  # a few images can carry the mean away: the median stands beside it
 
     def __post_init__(self):
         if self.better not in SIGNS:
@@ -50,14 +50,11 @@ class Said:
 def said(target: str) -> Said:
     """What the module of the metric at this import path says. Raises UserError if it says nothing, or no literal."""
     module = target.rpartition(".")[0]
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ModuleNotFoundError, ValueError):
-        spec = None
-    if spec is None or not (spec.origin or "").endswith(".py"):
+    file = source(module)
+    if file is None:
         raise UserError(f"{target}: there is no Python file {module}.")
     found = {}
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:  # type: ignore[arg-type]
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in ("QUANTITIES", "DRAWS"):
             try:
                 found[node.targets[0].id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]

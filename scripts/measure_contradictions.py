@@ -168,7 +168,7 @@ def look(job: Job) -> tuple[Sight, list[int | None]]:
     x = job.compute.place(batch.x[: len(batch.ids)])
     with torch.no_grad():
         target = job.network(x).argmax(dim=1)
-    return Sight(job.network, x, target, batch.ids, job.seed), batch.labels
+    return Sight(job.network, x, target, batch.ids, job.seeds.draws), batch.labels
 
 
 def of_the_network(job: Job) -> Iterator[Finding]:

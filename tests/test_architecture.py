@@ -7,11 +7,28 @@ import pytest
 
 from bench.config import ROOT
 
-GROUND = {"bench", "bench.types", "bench.rng", "bench.errors", "bench.config", "bench.text", "bench.notes"}
-GROUND |= {"bench.ranges", "bench.settings", "bench.build", "bench.cli", "bench.filename"}
+GROUND = {
+    "bench",
+    "bench.types",
+    "bench.rng",
+    "bench.seeds",
+    "bench.errors",
+    "bench.config",
+    "bench.text",
+    "bench.notes",
+}
+GROUND |= {
+    "bench.ranges",
+    "bench.settings",
+    "bench.build",
+    "bench.cli",
+    "bench.filename",
+    "bench.modules",
+    "bench.markup",
+}
 WINGS = {  # folder or module: what of ours it may import beside the ground and itself
     "methods": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.notes", "bench.filename"},
-    "metrics": {"bench.types", "bench.rng", "bench.errors", "bench.ranges"},
+    "metrics": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.modules"},
     "bench.images": GROUND,
     "bench.networks": GROUND | {"bench.images.preprocessing"},
     "bench.store": GROUND | {"metrics.quantities"},
@@ -22,12 +39,21 @@ WINGS = {  # folder or module: what of ours it may import beside the ground and 
     "bench.experiments.plan": GROUND,
     "bench.experiments.cells": GROUND | {"bench.experiments.plan"},
     "bench.experiments": GROUND | {"bench.images", "bench.running", "bench.store"},
+    "bench.launching": GROUND | {"bench.experiments", "bench.running"},
     "bench.report": GROUND
     | {"bench.store", "bench.papers", "bench.experiments.plan", "bench.experiments.cells", "bench.figures"}
     | {"metrics.quantities"},
 }
 WINGS["bench.report.__main__"] = WINGS["bench.report"] | {"bench.report", "bench.claims"}  # a command, of another too
-ANYTHING = {"bench.studies", "bench.claims", "bench.run", "bench.sanity"}  # what is started from the command line
+ANYTHING = {  # what is started from the command line
+    "bench.studies",
+    "bench.claims",
+    "bench.run",
+    "bench.sanity",
+    "bench.status",
+    "bench.verify",
+    "bench.profile",
+}
 PHOTOGRAPHS = {"bench.images"}  # what shows images, and how a report learns which images lie at data.root
 ONLY = {  # libraries that a wing may import beside the standard library
     "methods": {"torch", "torchvision", "jaxtyping"},
@@ -36,6 +62,7 @@ ONLY = {  # libraries that a wing may import beside the standard library
 }
 EXCEPTIONS = {
     "methods.precomputed": {"numpy"},  # reads .npy files
+    "methods.parts.ordered": {"numpy"},  # sorts ten times as fast
     "methods.external.library": {"numpy", "random"},  # sets global generators, and puts them back
 }
 SHARED = {"methods.parts", "methods.external.library"}

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from bench.config import load
 from bench.running import forecast as forecasts
-from bench.running.forecast import Pace, forecast, timed, total
+from bench.running.forecast import Pace, costs, forecast, timed, total
 from bench.text import duration
 
 
@@ -34,7 +34,8 @@ def total_of(left, monkeypatch):
     """The sentence of two cells of sm on a network of one second a forward and two a backward pass of an image."""
     config = load([*SMALL, "model.weights=/nowhere.pth", "method=sm", "metric=[kl]", "metric.kl.step=1536"])
     monkeypatch.setattr(forecasts, "timed", lambda *_: Pace(32, 8, 1.0, 2.0))
-    return total([config, config], lambda size: None, left)
+    configs = [config, config]
+    return total(configs, costs(configs, lambda *_: None, left))
 
 
 def test_a_sweeps_hours_count_what_is_left_in_whole_batches(monkeypatch):
@@ -53,5 +54,5 @@ def test_a_network_is_timed_without_its_weights(monkeypatch):
 
 def test_where_a_network_cannot_be_timed_the_passes_are_said_all_the_same():
     config = load([*SMALL, "method=sm", "metric=[kl]", "compute.device=cuda:99"])
-    said = total([config], lambda size: None, [1])
+    said = total([config], costs([config], lambda *_: None, [1]))
     assert "1 backward pass at most. Hours are not known: tiny: compute.device=cuda:99" in said

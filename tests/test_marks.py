@@ -133,6 +133,13 @@ def test_rows_that_are_the_same_or_differ_by_rounding_are_both_the_best():
     assert np.isnan(m.needed[1:]).all()
 
 
+def test_rounding_does_not_hide_what_differs():
+    a = random.normal(0.5, 0.3, 60)
+    scores = np.stack([a + 1, a, a + random.normal(0, 0.2, 60)], axis=1)  # a + 1 - a is 1, give or take a last digit
+    off = scores - scores.mean(axis=0)
+    assert critical_value(off) == pytest.approx(critical_value(off[:, 1:]), abs=0.1)
+
+
 def test_the_same_scores_have_the_same_marks():
     scores, groups = random.normal(size=(60, 5)), np.repeat(np.arange(20), 3)
     order = random.permutation(60)

@@ -41,13 +41,13 @@ def aged(tmp_path):
 
 
 def test_a_run_of_before_is_found_again_with_its_maps(tmp_path, aged):
-    moved, left = migrate(tmp_path)
+    moved, left = migrate(tmp_path, ["conftest.Cnn"])
     assert (len(moved), left) == (1, {})
     assert missing(small_job(tmp_path, *FAST, "run.save_attributions=true")) == {}
     pd.testing.assert_frame_equal(rows_of(tmp_path), aged)
     assert len(list((tmp_path / "attributions").rglob("*.npy"))) == 2
     assert [file.stem for file in (tmp_path / "runs").glob("*.yaml")] == list(moved.values())
-    assert migrate(tmp_path) == ({}, {})
+    assert migrate(tmp_path, ["conftest.Cnn"]) == ({}, {})
 
 
 def test_a_run_that_is_something_else_by_now_stays_and_is_named(tmp_path, aged, capsys):
@@ -55,6 +55,6 @@ def test_a_run_that_is_something_else_by_now_stays_and_is_named(tmp_path, aged, 
     record = yaml.safe_load(file.read_text())
     record["weights"]["digest"] = "other"
     file.write_text(yaml.safe_dump(record))
-    main([str(tmp_path)])
+    main([str(tmp_path), "conftest.Cnn"])
     assert "its weights was other and is" in capsys.readouterr().out
     assert file.exists() and set(rows_of(tmp_path)["run_id"]) == {"0" * 16}

@@ -128,7 +128,7 @@ def test_maps_of_images_with_long_ids_are_kept_found_and_scored_again(tmp_path):
     assert complete(job) == 3 and len(list(job.maps.folder.glob("*.npy"))) == 3
     assert job.maps.among([*job.ids, "nobody"]) == set(job.ids) and missing(job) == {}
     again = load([*SMALL, f"paths.results={tmp_path / 'results'}", *kept])
-    assert _left([again], [job.ids], job.source.collection) == [0]
+    assert _left([again], [job.ids], [job.source.collection]) == [0]
     made_elsewhere = [*FAST, *data, "method=precomputed", f"method.root={job.maps.folder}"]
     complete(small_job(tmp_path / "again", *made_elsewhere))
     columns = ["image_id", "status", "insertion", "deletion"]

@@ -13,7 +13,9 @@ from bench.errors import UserError
 from bench.papers import contradictions
 from bench.report import __main__ as report
 from bench.report import latex
-from bench.report.table import Column, Entry, Table
+from bench.report.document import Document
+from bench.report.quantities import of_metric
+from bench.report.table import Column, Entry, Table, tables
 
 PLAN = {
     "name": "toy_table1",
@@ -219,3 +221,27 @@ def test_the_same_run_on_more_images_or_from_another_place_is_the_same_run(tmp_p
     )
     lines, _, _ = make(tmp_path, "experiment=toy")
     assert lines["sm", "all", "insertion"]["run_id"] == "a1"
+
+
+def test_medians_and_quartiles_stand_folded_below_their_table(tmp_path):
+    run(tmp_path, "a1", "sm", [(0.1, 0.0), (0.2, 0.0), (0.9, 0.0), (0.3, 0.5), (0.25, 0.0)])
+    document, found = report.make(["data=synthetic", f"paths.results={tmp_path}", "report.bootstrap=50"])
+    markdown, _, latex, _ = (path.read_text() for path in document.save(found.folder))
+    first, folded = document.tables[:2]
+    assert (first.folded, folded.folded, folded.of) == (False, True, first.of)
+    text = markdown[markdown.index("<details><summary>Medians and quartiles: resnet50 · unified") :]
+    assert "| Method | Insertion ↑ | median [quartiles] | Deletion ↓ |" in text
+    assert "| 0.2500 [0.2000, 0.3000] | 0.1000 ± 0.2776 | 0.0000 [0.0000, 0.0000] |" in text
+    assert text.index("</details>") < text.index("## resnet50 · unified · confidence")
+    assert "Medians" not in latex
+    assert Document.load(found.folder / "summary.json").tables == document.tables
+
+
+def test_the_median_of_a_score_with_long_tails_stands_in_its_table():
+    kind = of_metric("infidelity")["score"]
+    line = {"data": "d", "model": "m", "metric": "infidelity", "confidence": "all", "quantity": "score", "kind": kind}
+    line |= {"row": "ig", "run_id": "a1", "mean": 90.0, "ci_low": 80.0, "ci_high": 100.0, "n": 4, "failed": 0}
+    line |= {"q1": 1.5, "median": 4.0, "q3": 100.0, "published": None, "verdict": "", "contradictions": None}
+    (table,) = tables(pd.DataFrame([line]), {}, 0.7)
+    assert [column.name for column in table.columns] == ["Method", "Score ↓", "median [quartiles]", "n"]
+    assert [entry.text for entry in table.rows[0]] == ["ig", "90.0000 ± 10.0000", "4.0000 [1.5000, 100.0000]", "4"]

@@ -1,9 +1,11 @@
 """Streams: what an image is dealt depends on (seed, name, id) and on what was drawn before, on nothing else."""
 
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 
+from bench import rng as streams
 from bench.rng import Rng
 
 GOLDEN, WORD = 0x9E3779B97F4A7C15, (1 << 64) - 1
@@ -16,11 +18,23 @@ def splitmix(z: int) -> int:
     return z ^ z >> 31
 
 
-def test_bits_are_splitmix_twice_on_a_counter():
+def test_draws_are_splitmix_twice_on_a_counter():
     rng = Rng(3, "la", ["owl"])
     first, second = (int(key) & WORD for key in rng.keys[0])
-    expected = [splitmix(splitmix((first + n * GOLDEN) & WORD) ^ second) for n in range(1, 6)]
-    assert [int(word) & WORD for word in rng._bits((5,))[0]] == expected
+    words = [splitmix(splitmix((first + n * GOLDEN) & WORD) ^ second) for n in range(1, 16)]
+    assert rng.integers(1 << 62, 5)[0].tolist() == [word & (1 << 62) - 1 for word in words[:5]]
+    uniform = [((word >> 41) + 0.5) / 2**23 for word in words[5:]]
+    assert rng.uniform(5)[0].tolist() == uniform[:5]
+    assert rng.normal(5)[0].tolist() == torch.special.ndtri(torch.tensor(uniform[5:])).tolist()
+
+
+@pytest.mark.parametrize("block", [1, 8, 10**6])
+def test_draws_do_not_depend_on_how_many_are_made_at_a_time(block, monkeypatch):
+    kept, rng = Rng(0, "sg", ["cat", "dog", "fox"]), Rng(0, "sg", ["cat", "dog", "fox"])
+    expected = [kept.uniform(4, 5), kept.normal(7), kept.integers(9, 3), kept.normal(1)]
+    monkeypatch.setattr(streams, "BLOCK", block)
+    found = [rng.uniform(4, 5), rng.normal(7), rng.integers(9, 3), rng.normal(1)]
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
 
 
 def test_an_image_is_dealt_the_same_alone_and_in_any_batch():

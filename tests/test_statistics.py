@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.report import significance
+from bench.report import intervals, significance
 from bench.report.quantities import SPEEDS, of_metric
 from bench.store.records import conditions
 from metrics.quantities import Quantity
@@ -56,7 +56,7 @@ def column(
             for i, value in enumerate(values, (start or {}).get(name, 0))
             if not (k == 0 and i < missing)
         ]
-    numbers, footers = significance.compare(pd.DataFrame(lines), pd.DataFrame(rows), records or {}, 0.7, 500)
+    numbers, footers = significance.compare(pd.DataFrame(lines), pd.DataFrame(rows), records or {}, 0.7)
     return dict(zip(numbers["row"], numbers["standing"], strict=True)), " ".join(
         footers.get(("d", "m", metric, "all"), [])
     )
@@ -153,6 +153,36 @@ def test_ranking_is_set_beside_the_published_one_with_an_interval():
     scores = {name: BASE + shift for name, shift in zip("abcd", (0.3, 0.2, 0.1, 0.0), strict=True)}
     _, line = column(scores, published=dict(zip("abcd", ("4", "3", "2", "1"), strict=True)))
     assert "insertion, 4 rows: 1.00 [1.00, 1.00]" in line
+    few = {name: values[:14] for name, values in scores.items()}
+    _, line = column(few, published=dict(zip("abcd", ("4", "3", "2", "1"), strict=True)))
+    assert "insertion, 4 rows: 1.00, no interval at this n." in line
     _, line = column(scores, published={"a": "1", "b": "2", "c": "3"})
     assert "3 rows: -1.00" in line
     assert "Kendall" not in column(scores, published={"a": "1", "b": "2"})[1]
+
+
+PRINTED = np.array([0.056, 0.093, 0.106, 0.109, 0.187, 0.205, 0.312, 0.344, 0.404, 0.544])  # most of LA's Table 1
+
+
+def test_an_interval_of_tau_holds_the_truth_where_resampled_taus_do_not():
+    """Scores as of 20 images whose methods truly rank as printed; 0.6 of what varies is the image's."""
+    spread, within, resampled = 0.6 * np.sqrt(PRINTED * (1 - PRINTED)), 0, 0
+    k = PRINTED * (1 - PRINTED) / spread**2 - 1
+    for _ in range(60):
+        normal = np.sqrt(0.6) * RANDOM.normal(size=(20, 1)) + np.sqrt(0.4) * RANDOM.normal(size=(20, 10))
+        scores = stats.beta.ppf(stats.norm.cdf(normal), PRINTED * k, (1 - PRINTED) * k)
+        low, high = significance.tau_range(scores, PRINTED, draws=200)
+        within += low - 1e-9 <= 1 <= high + 1e-9
+        taus = significance.tau_b(intervals.resampled(scores, draws=200), PRINTED)
+        resampled += np.percentile(taus, 97.5) > 1 - 1e-9
+    assert within / 60 >= 0.95
+    assert resampled / 60 < 0.5
+
+
+def test_the_interval_of_tau_is_what_the_pairs_that_are_not_told_apart_leave_open():
+    b = np.array([3.0, 2.0, 1.0])
+    scores = np.stack([BASE + 1, BASE + RANDOM.normal(0, 0.2, 60), BASE], axis=1)  # the first above both, these alike
+    np.testing.assert_allclose(significance.tau_range(scores, b), (1 / 3, 1))
+    np.testing.assert_allclose(significance.tau_range(scores, -b), (-1, -1 / 3))
+    assert significance.tau_range(scores[:14], b) is None
+    assert significance.tau_range(scores, b, np.repeat(np.arange(12), 5)) is None  # 60 images of 12 classes

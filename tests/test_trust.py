@@ -23,25 +23,28 @@ ONE, TWO = np.linspace(0.2, 0.4, 8), np.linspace(0.1, 0.3, 8)
 @pytest.fixture
 def ranked():
     found = {
-        "unified": {"a": rows(ONE), "b": rows(TWO), "a, seed 1": rows(ONE[:2] - 0.2), "b, seed 1": rows(TWO[:2])},
+        "unified": {"a": rows(ONE), "b": rows(TWO), "a, draws 1": rows(ONE[:2] - 0.2), "b, draws 1": rows(TWO[:2])},
         "blur": {"a": rows(TWO), "b": rows(ONE)},
     }
-    return {variant.name: variant for variant in trust.variants(found, ["seed 1", "abs"])}
+    return {variant.name: variant for variant in trust.variants(found, ["draws 1", "abs"])}
 
 
 def test_a_variant_for_each_game_split_and_seed_that_there_are_rows_of(ranked):
     games = ["unified", "baseline blur", "normalised curves", "correct only"]
-    assert list(ranked) == [*games, "seed 0, their images", "seed 1"]
-    assert len(ranked["seed 1"].scores["gap"]) == 2 == len(ranked["seed 0, their images"].scores["gap"])
+    halves = ["images 1", "images 2", "images 3"]
+    assert list(ranked) == [*games, *halves, trust.BASE, "draws 1"]
+    assert len(ranked["draws 1"].scores["gap"]) == 2 == len(ranked[trust.BASE].scores["gap"])
+    drawn = [set(ranked[name].scores["gap"].index) for name in halves]
+    assert {len(images) for images in drawn} == {4} and drawn[0] != drawn[1]
 
 
 def test_a_claim_holds_where_the_first_comes_first(ranked):
     told = trust.claims(list(ranked.values()), [["a", "b"]])
     held = told[told["quantity"] == "insertion"].set_index("variant")["holds"]
     assert held["unified"] and held["correct only"] and held["normalised curves"]
-    assert not held["baseline blur"] and not held["seed 1"]
+    assert not held["baseline blur"] and not held["draws 1"]
     said = trust.sentence(told, "insertion")
-    assert "of 1 claims 0 survive all 6 variants" in said and "not by baseline blur, seed 1" in said
+    assert "of 1 claims 0 survive all 9 variants" in said and "not by baseline blur, draws 1" in said
 
 
 def test_agreement_is_1_with_itself_and_minus_1_with_the_reverse(ranked):

@@ -75,3 +75,33 @@ def test_other_images_bring_their_own_error():
 
 def test_a_difference_that_is_not_printed_has_no_verdict_of_its_own():
     assert said(quantity="gap")[0]["verdict"] == "derived"
+
+
+def below(paper, table, n, *cells):
+    """The lines under a table whose cells (model, metric, quantity) have n images each and no verdict yet."""
+    numbers = pd.DataFrame([
+        {"data": "d", "model": model, "metric": metric, "confidence": "all", "quantity": quantity, "n": n}
+        | {"kind": SPEEDS.get(quantity) or of_metric(metric)[quantity]}
+        for model, metric, quantity in cells
+    ])  # fmt: skip
+    return verdicts.margins(numbers, OmegaConf.create({"paper": paper, "table": table}))
+
+
+def test_the_margin_of_each_quantity_stands_below_its_table():
+    cells = [("resnet50", "unified", quantity) for quantity in ("insertion", "deletion", "gap")]
+    lines = below("la", 1, 3, *cells)["d", "resnet50", "unified", "all"]
+    distances = [abs(a - b) for k, a in enumerate(PRINTED) for b in PRINTED[:k]]
+    most = f"{np.median(distances) / 2:.2g}, half of what parts two rows."
+    insertion, deletion = lines  # no gap is printed
+    assert insertion == f"Margin of insertion: 5 % of the printed value, no less than 0.003 and no more than {most}"
+    assert deletion.startswith("Margin of deletion: 5 % of the printed value, no less than 0.002")
+    assert not any(below("la", 1, 0, *cells).values())
+
+
+def test_a_narrow_column_is_said_to_be_one_whatever_its_verdicts_are():
+    narrow = [("resnet50", "insertion_deletion", "insertion")]
+    for n in (0, 3):
+        *_, last = below("attexplore", 3, n, *narrow)["d", "resnet50", "insertion_deletion", "all"]
+        assert last.startswith("Insertion cannot fail: all printed values lie within 0.0041")
+    assert not any(below("attexplore", 5, 0, *narrow).values())
+    assert below("attexplore", 2, 3, ("resnet50", "unified", "fps")) == {}

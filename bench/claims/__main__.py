@@ -29,7 +29,7 @@ from bench.errors import UserError, did_you_mean
 from bench.report.document import Document
 from bench.report.table import Entry, Table, columns
 
-CLAIMS = Path(__file__).parents[2] / "results" / "published" / "claims.csv"
+CLAIMS = config.ROOT / "results" / "published" / "claims.csv"
 KINDS = {"published": "printed numbers", "rows": "measured rows", "study": "a study"}
 PAPERS = {"la": "LA", "attexplore": "AttEXplore", "aii": "AII"}
 NAME = "claims"

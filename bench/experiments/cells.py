@@ -8,12 +8,14 @@ composed and checked. Numbers are not: 5.0 steps answer for 5.
 
 import functools
 from collections.abc import Iterable
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import CONF, Config, as_typed, chosen, load
+from bench.config import Config, as_typed, chosen, load
+from bench.config import file as config_file
 from bench.experiments.plan import Cell
 from bench.ranges import SWITCH
 
@@ -50,7 +52,7 @@ def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides:
         parts += [{"metric": file("metric", metric)} for metric in metrics]
     except (OSError, TypeError):
         return None
-    pair = CONF / "pair" / f"{model}_{method}.yaml"
+    pair = config_file("pair", f"{model}_{method}")
     parts += [OmegaConf.load(pair)] if pair.exists() else []
     cfg = OmegaConf.merge(kept, *parts)
     for override in map(parsed, overrides):
@@ -69,10 +71,15 @@ def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides:
     return cfg
 
 
-@functools.cache
 def file(group: str, name: str) -> DictConfig:
     """A file of conf/, over those that its defaults name before `_self_`."""
-    own = OmegaConf.load(CONF / group / f"{name}.yaml")
+    path = config_file(group, name)
+    return _read(group, path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _read(group: str, path: Path, written: int) -> DictConfig:
+    own = OmegaConf.load(path)
     below = [other for other in own.pop("defaults", ()) if other != "_self_"]
     return OmegaConf.merge(*(file(group, other) for other in below), own)
 

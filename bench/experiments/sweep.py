@@ -5,15 +5,16 @@ import sys
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bench.config import Config, configured, load
 from bench.errors import UserError
 from bench.experiments.plan import Cell, cells, images
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source, open_source
-from bench.running.forecast import USUAL_SIZE, total
+from bench.running.forecast import USUAL_SIZE, Cost, costs, total
 from bench.running.job import shard
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.maps import Maps
 from bench.store.rows import load_rows
@@ -37,8 +38,9 @@ def of_cell(config: Config) -> Config:
 
 
 def composed(config: Config, cell: Cell) -> Config:
-    """The configuration of a cell."""
-    found = load([*config.overrides, *cell.overrides, *images(config)])
+    """The configuration of a cell: one for the forecast and for the cell's own run, so that it is composed once."""
+    overrides = [override for override in config.overrides if not override.startswith("experiment.cell=")]
+    found = load([*overrides, *cell.overrides, *images(config)])
     del found.cfg.hydra
     return Config(found.cfg, found.names, config.overrides)
 
@@ -50,6 +52,8 @@ class Announcement(Callback):
         if config.experiment.cell is not None:  # one cell speaks for itself
             return
         print(f"{config.experiment.title}.", file=sys.stderr)
+        if OmegaConf.select(config, "hydra.launcher.engine"):  # which cuts cells by what they cost, and says it
+            return
         try:
             task = list(config.hydra.overrides.task)
             print(_cost(configured(config, config.hydra.runtime.choices, task)), file=sys.stderr)
@@ -60,38 +64,47 @@ class Announcement(Callback):
 
 
 def _cost(config: Config) -> str:
-    configs = [composed(config, cell) for cell in cells(config.cfg.experiment)]
-    first = configs[0].cfg
+    return outlook([composed(config, cell) for cell in cells(config.cfg.experiment)])[1]
+
+
+def outlook(configs: list[Config], jobs: str = "cell") -> tuple[list[Cost], str]:
+    """What each job of a sweep has still to compute, and a sentence about all of it.  jobs: what it calls them."""
 
     @functools.cache
-    def opened(size: int) -> tuple[Source, list[str]]:
-        return open_source(first.data, Preprocessing(size, size), first.run.seed)
+    def opened(data: str, seed: int, size: int) -> tuple[Source, list[str]]:
+        return open_source(OmegaConf.create(data), Preprocessing(size, size), seed)  # type: ignore[arg-type]
 
-    source, ids = opened(first.model.size or USUAL_SIZE)
-    wanted = [shard(ids, config.cfg.run.shard) for config in configs]
-    left = _left(configs, wanted, source.collection)
+    def of(config: Config, size: int | None = None) -> tuple[Source, list[str]]:
+        cfg = config.cfg
+        data = OmegaConf.to_yaml(cfg.data, resolve=True)
+        return opened(data, Seeds.of(cfg.run).images, size or cfg.model.size or USUAL_SIZE)
+
+    wanted = [shard(of(config)[1], config.cfg.run.shard) for config in configs]
+    left = _left(configs, wanted, [of(config)[0].collection for config in configs])
+    found = costs(configs, lambda config, size: of(config, size)[0], left)
     maps = sum(map(len, wanted))
     there = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
-    return f"{plural(len(configs), 'cell')} of {plural(max(map(len, wanted)), 'image')}{there}: " + total(
-        configs, lambda size: opened(size)[0], left
-    )
+    images = plural(max(map(len, wanted)), "image")
+    return found, f"{plural(len(configs), jobs)} of {images}{there}: {total(configs, found)}"
 
 
-def _left(configs: list[Config], wanted: list[list[str]], collection: str | None) -> list[int]:
+def _left(configs: list[Config], wanted: list[list[str]], collections: list[str | None]) -> list[int]:
     """How many of its images each cell lacks, going by the records of what has been run. Whether an image or the weights
     have changed since, a cell sees when it starts.
     """
     results = Path(configs[0].cfg.paths.results)
     runs, rows = records.load_runs(results), load_rows(results)
-    runs = {i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection}
     done = rows[rows["status"] == "ok"].groupby("run_id")["image_id"].agg(set).to_dict()
     left = []
-    for config, ids in zip(configs, wanted, strict=True):
+    for config, ids, collection in zip(configs, wanted, collections, strict=True):
+        of_these = {
+            i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection
+        }
         there, kept = set(ids) if config.cfg.get("metric") else set(), config.cfg.run.save_attributions
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}
             asked = records.asked(names, config.cfg)
-            found = [i for i, run in runs.items() if records.matches(run, names, asked)]
+            found = [i for i, run in of_these.items() if records.matches(run, names, asked)]
             mapped = {i: Maps(results, runs[i]["attribution_id"]).among(ids) if kept else set(ids) for i in found}
             there &= set().union(*(done.get(i, set()) & mapped[i] for i in found))
         left.append(len(ids) - len(there))

@@ -18,6 +18,8 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bench.figures.style import FOR_PAPER
+
 INCHES, CURVES = 1.6, 0.55  # side of a map on its photograph; height of the curves, in maps
 GREY = 1.05  # inches, side of a map alone
 DPI = (150, 150, 140, 100)  # dots an inch by number of photographs, the last for more: about 1.5 MB at most
@@ -60,7 +62,7 @@ def write(
     draw = RENDERINGS[rendering]
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]
     stem.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context({"pdf.fonttype": 42}), PdfPages(files[1], metadata={"CreationDate": None}) as pdf:
+    with rc_context(FOR_PAPER), PdfPages(files[1], metadata={"CreationDate": None}) as pdf:
         pictures = []
         for title, blocks in pages.items():
             figure = draw(blocks, readout)

@@ -45,14 +45,19 @@ class Chart:
 
 def write(stem: Path, charts: list[Chart]) -> list[Path]:
     """<stem>.png and <stem>.pdf: the charts side by side."""
-    rows = max(len(chart.points) for chart in charts)
     with style.rc(stem.name):
-        widths = [chart.width for chart in charts]
-        figure = Figure((sum(widths), FRAME + ROW * rows), dpi=style.DPI, layout="constrained")
-        grid = figure.subplots(1, len(charts), squeeze=False, width_ratios=widths)
-        for axes, chart in zip(grid[0], charts, strict=True):
-            _draw(axes, chart, rows)
-        return style.save(figure, stem)
+        return style.save(drawn(charts), stem)
+
+
+def drawn(charts: list[Chart]) -> Figure:
+    """The charts side by side."""
+    rows = max(len(chart.points) for chart in charts)
+    widths = [chart.width for chart in charts]
+    figure = Figure((sum(widths), FRAME + ROW * rows), dpi=style.DPI, layout="constrained")
+    grid = figure.subplots(1, len(charts), squeeze=False, width_ratios=widths)
+    for axes, chart in zip(grid[0], charts, strict=True):
+        _draw(axes, chart, rows)
+    return figure
 
 
 def svg(name: str, chart: Chart) -> str:

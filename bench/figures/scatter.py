@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 6.6, 5.2  # inches of a panel
 LEFT, RIGHT, BOTTOM, TOP = 0.75, 0.95, 0.55, 0.4  # inches around the axes; names of the dearest stand at the right
 LETTER, LINE = 3.9, 8.5  # points: of a name in the size below
 TEXT = 7.0  # points
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 GREY = "#7a838d"  # on white and on black
 
 
@@ -69,6 +70,7 @@ def _draw(axes: Axes, field: Field) -> None:
     axes.scatter(x, y, s=20, c=colours, zorder=3)
     least = x[x > 0].min(initial=np.inf)
     axes.set_xscale("symlog", linthresh=10.0 ** np.floor(np.log10(least)) if np.isfinite(least) else 1.0)
+    axes.xaxis.set_major_formatter(lambda value, _: _power(value))
     axes.set_xlim(
         -0.2 * axes.xaxis.get_transform().linthresh if (x == 0).any() else least / 1.5, max(x.max(), 1e-9) * 1.6
     )
@@ -94,6 +96,11 @@ def _draw(axes: Axes, field: Field) -> None:
             arrowprops=leader if abs(dy) > LINE else None,
             annotation_clip=False,
         )
+
+
+def _power(value: float) -> str:
+    """10² of 100."""
+    return "10" + f"{np.log10(value):.0f}".translate(RAISED) if value > 0 else "0"
 
 
 def beside(places: np.ndarray, names: list[str]) -> list[tuple[float, float]]:

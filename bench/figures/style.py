@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito: for every colour vision
 INK = "#1b1f24"  # of text and axes; the page puts its own in its place
 DPI = 200
+FOR_PAPER = {"pdf.fonttype": 42, "text.usetex": False, "text.parse_math": False}  # a name is text, whatever is in it
 CLEANING = {  # what matplotlib writes: what a page needs of it
     r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->": "",
     r'<svg [^>]*?(viewBox="[^"]*")[^>]*>': r'<svg \1 aria-hidden="true">',
@@ -49,6 +50,5 @@ def rc(salt: str):
     """One ink for all that is not data; text stays text; the same figure is the same file."""
     inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
     return rc_context(
-        dict.fromkeys(inks, INK)
-        | {"svg.fonttype": "none", "svg.hashsalt": salt, "pdf.fonttype": 42, "path.snap": False}
+        dict.fromkeys(inks, INK) | {"svg.fonttype": "none", "svg.hashsalt": salt, "path.snap": False} | FOR_PAPER
     )

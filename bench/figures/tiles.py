@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bench.figures.style import save
+from bench.figures.style import FOR_PAPER, save
 
 INCHES = 1.15  # side of a picture
 LETTERS = 19  # of the caption, an inch
@@ -31,7 +31,7 @@ def write(stem: Path, rows: list[list[Tile]], caption: str) -> list[Path]:
     """<stem>.png and <stem>.pdf. All rows are equally long."""
     width = INCHES * len(rows[0]) + 0.2
     text = textwrap.fill(caption, int(width * LETTERS))
-    with rc_context({"pdf.fonttype": 42}):
+    with rc_context(FOR_PAPER):
         height = 1.17 * INCHES * len(rows) + 0.13 * (text.count("\n") + 2)
         figure = Figure((width, height), dpi=DPI, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)

@@ -12,10 +12,10 @@ import csv
 import io
 import re
 import warnings
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,7 @@ from bench.images.files import read_bytes, stamp
 from bench.images.labels import composed, read_text
 from bench.images.listing import by_id, files_under, id_of, readable
 from bench.images.source import ImageError
+from bench.markup import tree
 
 IMAGENET_NAME = re.compile(r"(ILSVRC2012_(?:val|test)_\d{8}|n\d{8}_\d+)(?:\.\w+)?")  # unique among all of its images
 IGNORED = 1000  # ImageNet-S: nobody can say
@@ -131,10 +132,10 @@ def imagenet_name(id: str) -> str | None:
 def of_xml(content: bytes, name: str, size: tuple[int, int]) -> Regions:
     """ILSVRC2012's annotation of a picture: its size, and a bndbox of each object."""
     try:
-        root = ElementTree.fromstring(content)
+        root = tree(content)
         width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
         boxes = list(_boxes(root))
-    except (ElementTree.ParseError, ValueError) as error:
+    except ValueError as error:
         raise ImageError(f"{name}: broken, or no annotation of ILSVRC2012 ({error})") from error
     if not boxes:
         raise ImageError(f"{name}: no box in it")
@@ -146,7 +147,7 @@ def of_xml(content: bytes, name: str, size: tuple[int, int]) -> Regions:
     return of_boxes(boxes, (width, height), size)
 
 
-def _boxes(root: ElementTree.Element) -> Iterator[Box]:
+def _boxes(root: Element) -> Iterator[Box]:
     for box in root.iterfind("object/bndbox"):
         yield tuple(float(box.findtext(side, "")) for side in ("xmin", "ymin", "xmax", "ymax"))  # type: ignore[misc]
 
@@ -177,7 +178,7 @@ def of_png(content: bytes, name: str, size: tuple[int, int]) -> Regions:
     picture = _png(content, name, size)
     values = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
     if values.ndim == 3:
-        values = values[..., : 1 if picture.mode == "LA" else 3].any(axis=2)  # without opacity
+        values = values[..., : 1 if picture.mode == "LA" else 3].max(axis=2)  # without opacity
     inside = values != 0
     return inside, np.zeros_like(inside)
 

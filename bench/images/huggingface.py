@@ -1,5 +1,6 @@
 """Images from Hugging Face `datasets`: a data set of the hub, or parquet files on disk."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class HuggingFace:
         self.crop = True
         table, files, split = _open(path, root, split, name)
         place = root if root is None else str(Path(str(root)).expanduser().resolve())
+        self.folder = None if place is None else Path(place) if Path(place).is_dir() else Path(place).parent
         self.collection = str([path, place, name, split])  # another one is another run
         self.table = _without_decoding(table)
         for key, column in (("image", image_column), ("label", label_column), ("id", id_column)):
@@ -82,10 +84,19 @@ class HuggingFace:
     def _content(self, id: str) -> bytes:
         value = self.table[self.row[id]][self.image_column]
         if isinstance(value, dict):  # how `datasets` stores an image: its bytes, or where they are
-            value = value["bytes"] or (read_bytes(Path(value["path"])) if value["path"] else None)
+            value = value["bytes"] or (self._beside(value["path"]) if value["path"] else None)
         if not isinstance(value, bytes):
             raise ImageError(f"{id}: no picture in column {self.image_column}")
         return value
+
+    def _beside(self, path: str) -> bytes:
+        """A file that a table names: below its folder, if it is on disk; of the hub's `datasets` says where they are."""
+        if self.folder is None:
+            return read_bytes(Path(path))
+        file = Path(os.path.normpath(self.folder / path))
+        if not file.is_relative_to(self.folder):
+            raise ImageError(f"{path}: the table names a picture outside of its folder; put it below {self.folder}")
+        return read_bytes(file)
 
     def _holds_all(self) -> bool:
         """Whether the pictures lie in the table, none in a file that it names."""

@@ -14,7 +14,7 @@ import torch
 from bench.errors import UserError
 from bench.images.source import ImageError, Sample, Source
 from bench.ranges import Count
-from bench.rng import Rng
+from bench.rng import Rng, lots
 from bench.types import Images
 
 
@@ -58,8 +58,8 @@ class References:
 
     def _ids(self) -> Iterator[str]:
         """The source's images in random order. Every id has a lot of its own."""
-        lots = Rng(self.seed, "references", self.source.ids).integers(1 << 62).tolist()
-        return (image for _, image in sorted(zip(lots, self.source.ids, strict=True)))
+        drawn = lots(self.seed, "references", self.source.ids)
+        return (image for _, image in sorted(zip(drawn, self.source.ids, strict=True)))
 
     def _drawn(self) -> Iterator[Sample]:
         """Those of them that can be read."""

@@ -6,7 +6,7 @@ in conf/data/: `files` (pictures on disk), `imagenet`, `huggingface` and `synthe
 """
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.errors import UserError, did_you_mean
 from bench.images.labels import composed, read_ids
 from bench.images.preprocessing import Preprocessing
-from bench.rng import Rng
+from bench.rng import lots
 from bench.text import plural
 
 SELECTION = ("ids", "subset", "sample", "limit")  # in the order in which they apply
@@ -99,17 +99,20 @@ class Source(Protocol):
         """The image, preprocessed. Raises ImageError if it cannot be read."""
 
 
-def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tuple[Source, list[str]]:
+def open_source(
+    cfg: DictConfig, preprocessing: Preprocessing, seed: int, given: Callable[..., Source] | None = None
+) -> tuple[Source, list[str]]:
     """The source that `cfg` (the run's `data`) describes, and the ids that it selects from it.
 
     First `ids` (a list) or `subset` (a text file, one id a line), then `sample` (n at random), then `limit` (first n).
+    given: what makes the source in place of its `_target_`.
     """
     settings: Any = OmegaConf.to_container(cfg, resolve=True)
     settings = {key: None if value == "???" else value for key, value in settings.items()}  # the source says what to do
     selection = {key: settings.pop(key, None) for key in SELECTION}
     masks = [settings.pop(key, None) for key in MASKS]
     # partial: Hydra would turn a dataclass among its arguments into a config, and wrap what a constructor raises
-    build = instantiate(settings, _partial_=True, _convert_="all")
+    build = given or instantiate(settings, _partial_=True, _convert_="all")
     try:
         source = build(preprocessing=preprocessing)
     except (TypeError, ValueError) as error:
@@ -118,7 +121,8 @@ def open_source(cfg: DictConfig, preprocessing: Preprocessing, seed: int) -> tup
         raise UserError(f"{settings['_target_']} found no images with {_shown(settings)}; check data.root")
     from bench.images.masks import masked  # which knows what a source is
 
-    return masked(source, *masks, preprocessing), select(source.ids, seed, **selection)
+    kind, place = masks
+    return masked(source, kind, place, preprocessing), select(source.ids, seed, **selection)
 
 
 def select(
@@ -136,8 +140,8 @@ def select(
         if (n := _count(sample, "data.sample")) > len(chosen):
             raise UserError(f"data.sample={n} asks for more than there are ({plural(len(chosen), 'image')}); lower it")
         # Every id has a lot of its own, so the draw knows no order, and a larger sample contains the smaller ones.
-        lots = Rng(seed, "data.sample", chosen).integers(1 << 62, 1)[:, 0].tolist()
-        drawn = set(sorted(range(len(chosen)), key=lambda k: (lots[k], chosen[k]))[:n])
+        lot = lots(seed, "data.sample", chosen)
+        drawn = set(sorted(range(len(chosen)), key=lambda k: (lot[k], chosen[k]))[:n])
         chosen = [id for k, id in enumerate(chosen) if k in drawn]
     if limit is not None:
         chosen = chosen[: _count(limit, "data.limit")]

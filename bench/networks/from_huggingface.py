@@ -44,7 +44,9 @@ def huggingface_network(*, name: str, revision: str | None, weights: str | None)
     """name: an id of the hub or a folder, in which case nothing is fetched.  revision: of the hub; null: its newest."""
     transformers = _transformers()
     place = str(Path(name).expanduser()) if name.startswith("~") else name
-    at = {"revision": revision} if revision else {}
+    at: dict[str, Any] = {"trust_remote_code": False}  # said, so that nobody is asked
+    if revision:
+        at["revision"] = revision
     if Path(place).is_dir() and revision:
         raise UserError(f"model.revision={revision} is of the hub, and {name} is a folder: leave it out.")
     try:
@@ -63,7 +65,7 @@ def huggingface_network(*, name: str, revision: str | None, weights: str | None)
         name=called(name),
         weights_file=file,
         recipe=recipe,
-        found={"recipe": _told(recipe)},
+        found={"recipe": told(recipe)},
         recorded={
             "revision": getattr(config, "_commit_hash", None),  # the commit, whatever was asked for
             "transformers": transformers.__version__,
@@ -82,7 +84,7 @@ def _transformers() -> ModuleType:
 
 
 def _built(
-    transformers: ModuleType, config: Any, place: str, at: Mapping[str, str], weights: str | None, name: str
+    transformers: ModuleType, config: Any, place: str, at: Mapping[str, Any], weights: str | None, name: str
 ) -> nn.Module:
     """The module, filled unless weights are given elsewhere; its initial weights are the same every time."""
     family = transformers.AutoModelForImageClassification
@@ -188,7 +190,7 @@ def _picture(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.stack([np.round(127.5 * (1 + wave)) for wave in waves], axis=2).astype(np.uint8))
 
 
-def _told(recipe: Recipe) -> str:
+def told(recipe: Recipe) -> str:
     """Folders with the same weights may differ in it."""
     numbers = " ".join(f"{value:g}" for value in (*recipe.mean, *recipe.std))
     resize = recipe.resize(recipe.size)

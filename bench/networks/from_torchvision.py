@@ -35,7 +35,7 @@ def torchvision_network(
     elif weights != "random":
         file = Path(weights).expanduser()
         state = read_weights(file)
-    net = seeded(lambda: torchvision.models.get_model(name, weights=None, **_as_for(chosen, name, drawn=state is None)))
+    net = seeded(lambda: torchvision.models.get_model(name, weights=None, **as_for(chosen, name, drawn=state is None)))
     if state is not None:
         fill(net, _of_today(state), file, name)  # type: ignore[arg-type]
     if name == "googlenet":  # its side branches are for training alone
@@ -45,11 +45,11 @@ def torchvision_network(
         name=name,
         weights_file=file,
         confusion=published_confusion if weights is None and version == "IMAGENET1K_V1" else None,
-        recipe=_recipe(chosen),
+        recipe=recipe_of(chosen),
     )
 
 
-def _as_for(chosen: WeightsEnum, name: str, drawn: bool) -> dict[str, object]:
+def as_for(chosen: WeightsEnum, name: str, drawn: bool) -> dict[str, object]:
     """The arguments that torchvision's builders set themselves if they are given these weights.
 
     drawn: the initial weights will be used.
@@ -72,7 +72,8 @@ def _of_today(state: State) -> State:
     return {old.sub(r"\1\2", key): value for key, value in state.items()} if any(map(old.search, state)) else state
 
 
-def _recipe(chosen: WeightsEnum) -> Recipe:
+def recipe_of(chosen: WeightsEnum) -> Recipe:
+    """What torchvision's transforms for these weights do."""
     transforms = chosen.transforms()
     size, resize = transforms.crop_size[0], transforms.resize_size[0]
     return Recipe(

@@ -163,7 +163,11 @@ def open_network(cfg: DictConfig) -> Network:
             f"model._target_={cfg._target_} builds a {type(built).__name__}; to run a module of yours, take "
             "conf/model/tiny.yaml and name it there as net._target_."
         )
-    settings: Any = OmegaConf.to_container(cfg, resolve=True)
+    return assembled(built, OmegaConf.to_container(cfg, resolve=True))
+
+
+def assembled(built: Built, settings: Any) -> Network:
+    """What was built, with the keys of SHARED among the settings."""
     said = {key: settings.get(key) for key in SHARED}
     mean, std, colour = (_three_numbers(said, key) for key in ("mean", "std", "confusion"))
     as_published = said["size"] == COLOUR_SIZE and not (mean or std)

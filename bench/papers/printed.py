@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-FOLDER = Path(__file__).parents[2] / "results" / "published"
+from bench.config import ROOT
+
+FOLDER = ROOT / "results" / "published"
 KEYS = ["table", "model", "confidence", "label", "metric"]
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.config import ROOT
 from metrics.quantities import Quantity
 
-FOLDER = Path(__file__).parents[2] / "results" / "published"
+FOLDER = ROOT / "results" / "published"
 PENDING, DERIVED = "pending", "derived"
 Printed = Mapping[tuple[str, ...], str]  # {(model, method, metric, quantity, confidence[, param, its value]): digits}
 

@@ -53,8 +53,10 @@ def make(overrides: list[str]) -> tuple[Document, Found]:
         numbers, labels = everything.numbers(cfg, rows, runs)
         notes = paper_table.unequal(numbers, rows)
     threshold = cfg.report.threshold
-    numbers, below = significance.compare(numbers, rows, runs, threshold, cfg.report.bootstrap, labels)
+    numbers, below = significance.compare(numbers, rows, runs, threshold, labels)
     if plan:
+        for key, said in paper_table.margins(numbers, plan).items():
+            below.setdefault(key, []).extend(said)
         ranks = paper_table.ranks(numbers, rows, cfg)
         for key, tables in ranks.items():
             below.setdefault(key, []).extend(line for ranked in tables for line in ranked.below)
@@ -85,16 +87,17 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
     found += [
         f"Low confidence: largest softmax probability below {cfg.report.threshold:.2f}; high: from there on.",
         f"Mean over images ± half of its 95 % interval (bootstrap, {cfg.report.bootstrap} resamples; below {FEW} units "
-        "Student's t; both ends, median and quartiles are in the CSV). Units are images, or whole classes where images "
-        "come in classes. Bold: the best mean of a column's comparable rows; †: with it in the best set, no row of which "
-        "is told to be worse than any other (differences of means over the same images, all pairs of the column at once, "
-        "5 %). `docs/statistics.md` says how often that errs.",
+        "Student's t; both ends are in the CSV, medians and quartiles in the folded tables). Units are images, or whole "
+        "classes where images come in classes. Bold: the best mean of a column's comparable rows; †: with it in the best "
+        "set, no row of which is told to be worse than any other (differences of means over the same images, all pairs of "
+        "the column at once, 5 %). The interval of a τ: all that it may be, given the rows that are told apart. "
+        "`docs/statistics.md` says how often that errs.",
     ]
     if numbers["published"].notna().any():
         found.append(
-            "Δ: measured minus published. Verdict: agrees, the 90 % interval of Δ lies inside the margin (in the CSV); "
-            "differs, outside; cannot tell at this n; cannot fail, any row of the column would agree; design only, no "
-            "verdict: the notes say why; derived, no printed number but a difference of two."
+            "Δ: measured minus published. Verdict: agrees, the 90 % interval of Δ lies inside the margin, which is stated "
+            "below each table; differs, outside; cannot tell at this n; cannot fail, any row of the column would agree; "
+            "design only, no verdict: the notes say why; derived, no printed number but a difference of two."
         )
     command = f"python -m bench.report {elsewhere(overrides)}".rstrip()
     return [*found, f"Made again by `{command}`, and paths.results= where the rows lie."]

@@ -76,18 +76,19 @@ class Document:
 
     def _markdown(self, folder: Path) -> str:
         shown = [figure for figure in self.figures if figure.place == TOP and figure.files]
-        parts = [f"# {self.title}\n", "".join(f"- {fact}\n" for fact in self.facts)]
-        parts += ["".join(f"- {figure.title}: {figure.links}\n" for figure in shown)] if shown else []
+        prose = markdown.prose
+        parts = [f"# {prose(self.title)}\n", "".join(f"- {prose(fact)}\n" for fact in self.facts)]
+        parts += ["".join(f"- {prose(figure.title)}: {figure.links}\n" for figure in shown)] if shown else []
         parts += [markdown.written(table) for table in self.tables]
         if self.notes:
-            parts.append("## Notes\n\n" + "".join(f"{i}. {note}\n" for i, note in enumerate(self.notes, 1)))
+            parts.append("## Notes\n\n" + "".join(f"{i}. {prose(note)}\n" for i, note in enumerate(self.notes, 1)))
         if ending := markdown.references((number for t in self.tables for number in t.contradictions), folder):
             parts.append(ending)
         return "\n".join(parts)
 
     def _latex(self) -> str:
-        comments = [f"% {line}\n" for line in [self.title, latex.NEEDS, *self.facts, *self.notes]]
-        return "".join(comments) + "\n" + "\n".join(latex.written(table) for table in self.tables)
+        comments = [latex.comment(line) for line in [self.title, latex.NEEDS, *self.facts, *self.notes]]
+        return "".join(comments) + "\n" + "\n".join(latex.written(table) for table in self.tables if not table.folded)
 
 
 def _table(plain: dict) -> Table:

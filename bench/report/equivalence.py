@@ -3,7 +3,8 @@
     agrees        the 90 % interval of measured minus published lies inside the margin
     differs       it lies outside
     cannot tell   anything else, "at this n"
-    cannot fail   in place of agrees, where all printed values of the column lie within one margin of each other
+    cannot fail   in place of agrees, where all printed values of the column lie within one margin of each other; below its
+                  table that is said of such a column whatever its verdicts are
     design only   no verdict: network, weights, input size or data are not the table's, or there are too few images
 
 The interval knows where the published mean comes from. Its images are others: both means have a sampling error, and the
@@ -106,19 +107,32 @@ def margin_of(published: str, metric: str, quantity: str, column: Sequence[float
     return min(margin, separation(column) / 2)
 
 
+def rule(column: Sequence[float], metric: str, quantity: str) -> str:
+    """In words, how large the margin of each cell of a column is."""
+    share, floor = _margin(metric, quantity)
+    said = f"{100 * share:g} % of the printed value, no less than {floor:g}"
+    if cannot_fail(column, metric, quantity) or math.isinf(most := separation(column) / 2):
+        return said
+    return f"{said} and no more than {most:.2g}, half of what parts two rows"
+
+
+def spread(column: Sequence[float]) -> float:
+    """From the lowest to the highest printed value; NaN if there is none."""
+    values = _known(column)
+    return float(np.ptp(values)) if len(values) else math.nan
+
+
 def separation(column: Sequence[float]) -> float:
     """The median distance of two rows of a column; infinite if there are no two."""
-    values = np.asarray(column, dtype=float)
-    values = values[~np.isnan(values)]
+    values = _known(column)
     pairs = np.triu_indices(len(values), 1)
     return float(np.median(np.abs(values[:, None] - values)[pairs])) if len(values) > 1 else math.inf
 
 
 def cannot_fail(column: Sequence[float], metric: str, quantity: str) -> bool:
     """Whether all printed values of a column lie within one margin: then any of its rows would agree with any other."""
-    values = np.asarray(column, dtype=float)
-    values = values[~np.isnan(values)]
-    return len(values) > 1 and bool(np.ptp(values) <= _uncapped(float(np.median(values)), metric, quantity))
+    values = _known(column)
+    return len(values) > 1 and spread(values) <= _uncapped(float(np.median(values)), metric, quantity)
 
 
 def withholding(table: Mapping[str, str | None], ours: Mapping[str, str | None]) -> str:
@@ -135,9 +149,19 @@ def printed_to(digits: str) -> float:
     return 0.5 * 10.0 ** Decimal(digits).as_tuple().exponent
 
 
+def _margin(metric: str, quantity: str) -> tuple[float, float]:
+    """Share of the printed value, floor."""
+    return MARGINS.get((metric, quantity)) or MARGINS.get(("", quantity)) or (0.05, 0.0)
+
+
 def _uncapped(value: float, metric: str, quantity: str) -> float:
-    share, floor = MARGINS.get((metric, quantity)) or MARGINS.get(("", quantity)) or (0.05, 0.0)
+    share, floor = _margin(metric, quantity)
     return max(share * abs(value), floor)
+
+
+def _known(column: Sequence[float]) -> np.ndarray:
+    values = np.asarray(column, dtype=float)
+    return values[~np.isnan(values)]
 
 
 def _word(low: float, high: float, margin: float, certain: bool) -> str:

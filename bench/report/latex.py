@@ -34,6 +34,11 @@ def _entry(entry: Entry) -> str:
     return text + (f"$^{{{','.join(map(str, entry.marks))}}}$" if entry.marks else "")
 
 
+def comment(text: str) -> str:
+    """A line that LaTeX passes over, whatever is in it."""
+    return f"% {' '.join(text.split())}\n"
+
+
 def _escape(text: str) -> str:
     """LaTeX's special characters, and the few others that our tables use."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -42,4 +47,5 @@ def _escape(text: str) -> str:
     special |= {"†": r"$\dagger$", "τ": r"$\tau$"}
     special |= {"<": "$<$", ">": "$>$", "≥": r"$\geq$", "≤": r"$\leq$"}
     pattern = "|".join(map(re.escape, special)) + r"|(?<![\w.])-(?=\d)"  # a minus sign, not a hyphen
-    return re.sub(pattern, lambda match: special.get(match[0], "$-$"), text)
+    escaped = re.sub(pattern, lambda match: special.get(match[0], "$-$"), " ".join(text.split()))
+    return "{}" + escaped if escaped[:1] in ("[", "*") else escaped  # which would belong to the \\\\ before

@@ -1,6 +1,8 @@
 """A document in Markdown."""
 
+import re
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 from bench.papers import contradictions
@@ -10,13 +12,21 @@ TOUCHED = "Contradictions"
 
 
 def written(table: Table) -> str:
-    """A heading and a table."""
+    """A heading and a table; of a folded one its title, to be opened."""
     header, rows = flat(table)
-    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
+    lines = ["| " + " | ".join(map(_cell, header)) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
     lines += ["| " + " | ".join(map(_entry, row)) + " |" for row in rows]
     said = [f"{TOUCHED}: {_bracketed(table.contradictions)}."] if table.contradictions else []
-    below = "".join(f"\n{line}\n" for line in [*table.below, *said])
-    return f"## {table.title}\n\n" + "\n".join(lines) + "\n" + below
+    below = "".join(f"\n{line}\n" for line in [*map(prose, table.below), *said])
+    text = "\n".join(lines) + "\n" + below
+    if table.folded:
+        return f"<details><summary>{escape(table.title)}</summary>\n\n{text}\n</details>\n"
+    return f"## {prose(table.title)}\n\n{text}"
+
+
+def prose(text: str) -> str:
+    """A line of ours with names of others in it: no HTML and no links come of them. `code` and references stay."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(text.split())).replace("](", "]\\(")
 
 
 def flat(table: Table) -> tuple[list[str], list[list[Entry]]]:
@@ -48,8 +58,13 @@ def references(numbers: Iterable[int], folder: Path) -> str:
 
 
 def _entry(entry: Entry) -> str:
-    text = f"**{entry.text}**" if entry.bold else entry.text + " †" * entry.dagger
+    shown = _cell(entry.text)
+    text = f"**{shown}**" if entry.bold else shown + " †" * entry.dagger
     return text + (f" <sup>{_bracketed(entry.marks)}</sup>" if entry.marks else "")
+
+
+def _cell(text: str) -> str:
+    return prose(text).replace("|", "\\|")
 
 
 def _bracketed(numbers: Iterable[int]) -> str:

@@ -85,6 +85,7 @@ def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
     count, k = off.shape
     random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
     largest, chunk = np.zeros(draws), max(1, RESAMPLED_AT_ONCE // max(count, k))
+    rounding = count * (ROUNDING * np.abs(off).max()) ** 2  # the variance of rows whose scores differ by that
     for start in range(0, draws, chunk):
         part = slice(start, min(start + chunk, draws))
         rows = part.stop - start
@@ -95,9 +96,7 @@ def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
             apart = total[:, [j]] - total[:, j + 1 :]
             squares = times @ (off[:, [j]] - off[:, j + 1 :]) ** 2
             variance = (squares - apart**2 / count) * count / (count - 1)
-            known = (
-                variance > VANISHING * squares
-            )  # not where one unit was drawn over and over, or two rows are the same
+            known = variance > np.maximum(VANISHING * squares, rounding)  # not where one unit was drawn again and again
             t = np.where(known, np.abs(apart) / np.sqrt(np.where(known, variance, 1)), 0)
             largest[part] = np.maximum(largest[part], t.max(axis=1))
     return float(np.quantile(largest, 1 - LEVEL, method="higher"))

@@ -1,7 +1,9 @@
 """All documents of a folder as one page that needs no other file: figures, tables, curves and a gallery of heatmaps."""
 
+from base64 import b64encode
 from collections import Counter
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 
@@ -95,19 +97,19 @@ def write(folder: Path, everything: Document) -> Path:
     others = [Document.load(file) for file in files if file.stem != everything.name]
     places = groupby(sorted(everything.figures, key=lambda figure: figure.place != TOP), lambda figure: figure.place)
     figures = {place: list(part) for place, part in places}
-    html = (
-        environment()
-        .get_template("page.html")
-        .render(
-            everything=everything,
-            documents=[Section(f"experiment-{slug(d.name)}", d.title, d, d.tables) for d in others],
-            networks=_networks(everything),
-            glance=figures.pop(TOP, []),
-            places=figures,
-            folder=folder,
-            symbols=VERDICTS,
-            style=look,
-        )
+    templates = environment()
+    script = templates.get_template("page.js").render()
+    html = templates.get_template("page.html").render(
+        script=script,
+        script_digest=b64encode(sha256(script.encode()).digest()).decode(),  # a browser runs no other
+        everything=everything,
+        documents=[Section(f"experiment-{slug(d.name)}", d.title, d, d.tables) for d in others],
+        networks=_networks(everything),
+        glance=figures.pop(TOP, []),
+        places=figures,
+        folder=folder,
+        symbols=VERDICTS,
+        style=look,
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"

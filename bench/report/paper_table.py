@@ -12,6 +12,7 @@ from bench.experiments.cells import Cells
 from bench.papers import contradictions, published
 from bench.report import means, quantities, ranking, verdicts
 from bench.report.table import Table
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.rows import PARTITIONS
 from bench.text import plural
@@ -55,6 +56,11 @@ def numbers(config: Config, rows: pd.DataFrame, runs: dict[str, dict]) -> tuple[
     return found, matching, notes
 
 
+def margins(found: pd.DataFrame, plan: DictConfig) -> dict[tuple, list[str]]:
+    """Lines under a table: how far from the printed value a mean may be, and which columns cannot fail."""
+    return {} if plan.get("table") is None else verdicts.margins(found, plan)
+
+
 def facts(plan: DictConfig) -> list[str]:
     """Which table or figure of which paper."""
     return [f"Paper: {plan.paper}, {kind} {plan[kind]}." for kind in ("table", "figure") if plan.get(kind)]
@@ -76,7 +82,7 @@ def _matched(
     cfg, plan = config.cfg, config.cfg.experiment
     scored, images, configs = (
         rows[rows["status"] == "ok"].groupby("run_id").size(),
-        _images(cfg, runs),
+        images_here(cfg, runs),
         Cells(config),
     )
     cells, matching, notes = [], {}, []
@@ -100,7 +106,7 @@ def _matched(
     return cells, matching, notes
 
 
-def _images(cfg: DictConfig, runs: dict[str, dict]) -> tuple[str | None, str | None]:
+def images_here(cfg: DictConfig, runs: dict[str, dict]) -> tuple[str | None, str | None]:
     """The collection that data.root holds, None if nobody here knows; and data.root, if it is given.
 
     What runs of data.root recorded is taken for it; only where they say nothing, or several things, the images are asked.
@@ -119,7 +125,7 @@ def _collection(cfg: DictConfig) -> str | None:
     from bench.images.source import open_source
 
     try:
-        return open_source(cfg.data, Preprocessing(1, 1), cfg.run.seed)[0].collection
+        return open_source(cfg.data, Preprocessing(1, 1), Seeds.of(cfg.run).images)[0].collection
     except UserError:
         return None
 

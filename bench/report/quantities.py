@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import yaml
 
-from bench.config import CONF
+from bench.config import file
 from bench.errors import UserError
 from metrics.quantities import Quantity, said
 
@@ -47,7 +47,7 @@ def in_words(kind: Quantity) -> str:
 
 
 def _shipped(name: str) -> Mapping:
-    file = CONF / "metric" / f"{name}.yaml"
-    if not file.exists():
-        raise UserError(f"Nobody says what the numbers of {name} are: there is no record of its run, and no {file}.")
-    return yaml.safe_load(file.read_text(encoding="utf-8"))[name]
+    path = file("metric", name)
+    if not path.exists():
+        raise UserError(f"Nobody says what the numbers of {name} are: there is no record of its run, and no {path}.")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))[name]

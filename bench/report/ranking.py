@@ -47,7 +47,7 @@ def beside(
                 heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"
                 header = ["Method", f"{kind.title}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
                 classes = means.classes(images[measured.iloc[0]].loc[scores.index])
-                below = [_agreement(scores[_ranked(scores, there)], there, kind, classes, draws)]
+                below = [_agreement(scores[_ranked(scores, there)], there, kind, classes)]
                 ranked = Table(heading, columns(*header), _rows(scores, there, classes, draws), below=below, of=key)
                 found.setdefault(key, []).append(ranked)
     return found
@@ -77,21 +77,14 @@ def _entry(value: float, rank: float) -> Entry:
     return Entry(NOTHING) if np.isnan(value) else Entry(f"{rank:.0f} ({value:.4f})", rank)
 
 
-def _agreement(
-    scores: pd.DataFrame, there: pd.DataFrame, kind: Quantity, classes: np.ndarray | None, draws: int
-) -> str:
-    """Kendall's tau-b with each printed network, and its interval over the images."""
+def _agreement(scores: pd.DataFrame, there: pd.DataFrame, kind: Quantity, classes: np.ndarray | None) -> str:
+    """Kendall's tau-b with each printed network."""
     said = []
     for network, values in there.loc[scores.columns].items():
         known = values.dropna()
-        if len(known) < 3:
-            continue
-        here, printed = scores[known.index].to_numpy(), known.to_numpy()
-        tau = significance.tau_b(here.mean(axis=0), printed)
-        low, high = np.nanpercentile(
-            significance.tau_b(intervals.resampled(here, classes, draws=draws), printed), [2.5, 97.5]
-        )
-        said.append(f"{network} {tau:.2f} [{low:.2f}, {high:.2f}]")
+        here = scores[known.index].to_numpy()
+        if len(known) > 2 and (tau := significance.agreement(here, known.to_numpy(), classes)):
+            said.append(f"{network} {tau}")
     over = f"{plural(len(scores.columns), 'row')}, {plural(len(scores), 'image')}"
     what = f"Kendall's τ-b of this ranking by {in_words(kind)} and the published ones ({over})"
-    return f"{what}: {', '.join(said) or 'too few rows'}."
+    return f"{what}: {'; '.join(said) or 'too few rows'}."

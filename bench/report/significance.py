@@ -26,12 +26,42 @@ def tau_b(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (s * t).sum(axis=-1) / np.sqrt((s != 0).sum(axis=-1) * (t != 0).sum())
 
 
+def tau_range(
+    scores: np.ndarray, b: np.ndarray, classes: np.ndarray | None = None, *, draws: int = marks.DRAWS
+) -> tuple[float, float] | None:
+    """Between what tau-b of the true means and b [M] lies, with 95 % confidence at least. None: too few units to tell.
+
+    scores [n, M]: over the same images. Pairs of rows that the images tell apart (marks.py, all at once) count as they
+    stand, each of the others may turn out either way. Resampled taus would hold the truth far too seldom: noise takes
+    from tau what resampling, more noise, takes once more (docs/statistics.md).
+    """
+    i, j = np.triu_indices(len(b), k=1)
+    of = marks.pairs(scores, classes, draws=draws)
+    if not of.told:
+        return None
+    told = np.sign(of.difference[i, j]) * (np.abs(of.difference[i, j]) > of.reach[i, j])
+    t = np.sign(b[i] - b[j])
+    known, unknown, norm = (told * t).sum(), (t[told == 0] != 0).sum(), np.sqrt(len(t) * (t != 0).sum())
+    return (known - unknown) / norm, (known + unknown) / norm
+
+
+def agreement(scores: np.ndarray, published: np.ndarray, classes: np.ndarray | None) -> str:
+    """Tau-b of the ranking by the means of scores [n, M] and the published one [M], and its interval: 0.82 [0.60, 1.00].
+
+    Empty: one of them has nothing but ties.
+    """
+    tau = tau_b(scores.mean(axis=0), published)
+    if np.isnan(tau):
+        return ""
+    between = tau_range(scores, published, classes)
+    return f"{tau:.2f}, no interval at this n" if between is None else f"{tau:.2f} [{between[0]:.2f}, {between[1]:.2f}]"
+
+
 def compare(
     numbers: pd.DataFrame,
     rows: pd.DataFrame,
     runs: Mapping[str, dict],
     threshold: float,
-    draws: int,
     labels: Mapping[str, str] | None = None,
 ) -> tuple[pd.DataFrame, dict]:
     """`numbers` with a column `standing`, and {(data, model, metric, confidence): the lines under that table}.
@@ -63,7 +93,7 @@ def compare(
             if len(group) > 1:
                 shared = scores[group].dropna()
                 of = means.classes(images[measured["run_id"][group[0]]].loc[shared.index])
-                standing, said = _compared(measured.loc[group], shared, kind, of, draws)
+                standing, said = _compared(measured.loc[group], shared, kind, of)
                 standings.update(pd.Series(standing, dtype="object"))
                 lines += [line for line in said if line not in lines]
     return numbers.assign(standing=standings), footers
@@ -105,11 +135,11 @@ def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], und
 
 
 def _compared(
-    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None, draws: int
+    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None
 ) -> tuple[dict[object, str], list[str]]:
     """{row: its standing} of rows over the same images, and what is to be said of them.  scores: without NaN."""
     of = marks.mark(scores.to_numpy(), kind.sign, classes)
-    lines = _ranking(measured, scores, kind, classes, draws)
+    lines = _ranking(measured, scores, kind, classes)
     if not of.marked:
         units = plural(len(scores), "image") if classes is None else f"images of {len({*classes})} classes"
         return {}, [*lines, f"Nothing is marked: {units}, a mark takes {intervals.FEW}."]
@@ -123,20 +153,11 @@ def _compared(
     return dict(zip(scores, names, strict=True)), lines
 
 
-def _ranking(
-    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None, draws: int
-) -> list[str]:
+def _ranking(measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None) -> list[str]:
     """The line that sets the measured ranking beside the published one, if there are three rows of both."""
     both = measured.index[measured["published"].notna()]
-    values = scores[both].to_numpy()
-    if len(both) < 3 or not len(values):
+    if len(both) < 3 or not len(scores):
         return []
     published = measured.loc[both, "published"].astype(float).to_numpy()
-    tau = tau_b(values.mean(axis=0), published)
-    if np.isnan(tau):
-        return []
-    interval = ""
-    if len(values) > 1:
-        low, high = np.nanpercentile(tau_b(intervals.resampled(values, classes, draws=draws), published), [2.5, 97.5])
-        interval = f" [{low:.2f}, {high:.2f}]"
-    return [f"Kendall's τ-b of measured and published {in_words(kind)}, {len(both)} rows: {tau:.2f}{interval}."]
+    said = agreement(scores[both].to_numpy(), published, classes)
+    return [f"Kendall's τ-b of measured and published {in_words(kind)}, {len(both)} rows: {said}."] if said else []

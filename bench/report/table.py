@@ -9,6 +9,7 @@ from bench.papers import contradictions
 from bench.report.quantities import ARROWS
 
 NOTHING = "–"
+QUARTILES = "median [quartiles]"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Table:
     """groups: titles, each over so many columns, between the first column and the last; or none.
 
     of: (data, model, metric, confidence), where it is of one. below: lines under it. contradictions: all that touch it.
+    folded: read by who asks; a page and Markdown show its title alone until then, and LaTeX leaves it out.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Table:
     below: list[str] = field(default_factory=list)
     contradictions: list[int] = field(default_factory=list)
     of: tuple[str, str, str, str] | None = None
+    folded: bool = False
 
     @property
     def prose(self) -> bool:
@@ -59,7 +62,7 @@ class Table:
 def tables(
     numbers: pd.DataFrame, labels: Mapping[str, str], threshold: float, below: Mapping[tuple, list[str]] | None = None
 ) -> list[Table]:
-    """A table per metric, confidence, data and model; a row per row.
+    """A table per metric, confidence, data and model, a row per row; and a folded one of medians and quartiles.
 
     labels: {run_id: what tells it from another run of the same cell}. below: significance.compare's lines. A confidence
     split of a metric is left out where it holds neither a measured nor a published value for any model; "all images" never.
@@ -69,7 +72,9 @@ def tables(
         if confidence == "all" or family[["mean", "published"]].notna().any(axis=None):
             for (data, model), part in family.groupby(["data", "model"], sort=False):
                 of = (data, model, metric, confidence)
-                found.append(_table(part, of, title(*of, threshold), labels, (below or {}).get(of, []), everywhere))
+                heading = title(*of, threshold)
+                found.append(_table(part, of, heading, labels, (below or {}).get(of, []), everywhere))
+                found += _quartiles(part, of, heading, labels)
     return found
 
 
@@ -103,6 +108,12 @@ def measured(line: Mapping, digits: int = 4) -> Entry:
     return Entry(text, _value(line["mean"]), bold=standing == "best", dagger=standing == "level")
 
 
+def quartiles(line: Mapping, digits: int = 4) -> Entry:
+    """median [lower quartile, upper quartile]."""
+    q1, median, q3 = (number(line[name], digits=digits) for name in ("q1", "median", "q3"))
+    return Entry(median if pd.isna(line["median"]) else f"{median} [{q1}, {q3}]", _value(line["median"]))
+
+
 def count(line: Mapping) -> Entry:
     """Of images, and of those that failed."""
     return Entry(f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else ""), float(line["n"]))
@@ -125,17 +136,40 @@ def _table(
     columns, groups = [Column("Method")], []
     for name, kind in kinds.items():
         heading = kind.title + ARROWS[kind.better]
-        columns.append(Column("measured" if any(printed.values()) else heading, kind.better))
-        columns += [Column("published", kind.better), Column("Δ")] if printed[name] else []
-        groups += [(heading, 3 if printed[name] else 1)] if any(printed.values()) else []
+        own = [Column("measured" if any(printed.values()) else heading, kind.better)]
+        own += [Column(QUARTILES, kind.better)] if kind.tailed else []
+        own += [Column("published", kind.better), Column("Δ")] if printed[name] else []
+        columns += own
+        groups += [(heading, len(own))] if any(printed.values()) else []
     rows = []
     for (name, run_id), lines in part.groupby(["row", "run_id"], sort=False, dropna=False):
-        label = labels.get(run_id)
-        row = [Entry(f"{name} ({label})" if label else name)]
+        row = [_named(name, labels.get(run_id))]
         for line in lines.to_dict("records"):
-            row += [measured(line), *(_beside(line, everywhere) if printed[line["quantity"]] else [])]
+            row += [measured(line), *([quartiles(line)] if line["kind"].tailed else [])]
+            row += _beside(line, everywhere) if printed[line["quantity"]] else ()
         rows.append([*row, count(lines.iloc[0])])
     return Table(title, [*columns, Column("n")], rows, groups, below, contradictions.of_any(part["contradictions"]), of)
+
+
+def _quartiles(part: pd.DataFrame, of: tuple, title: str, labels: Mapping[str, str]) -> list[Table]:
+    """Means, medians and quartiles of what has been run; none of quantities whose medians stand in the table itself."""
+    part = part[part["median"].notna() & ~part["kind"].map(lambda kind: kind.tailed)]
+    if part.empty:
+        return []
+    kinds = part.drop_duplicates("quantity").set_index("quantity")["kind"]
+    columns = [Column("Method")]
+    for kind in kinds:
+        columns += [Column("mean", kind.better), Column(QUARTILES, kind.better)]
+    groups = [(kind.title + ARROWS[kind.better], 2) for kind in kinds]
+    rows = []
+    for (name, run_id), lines in part.groupby(["row", "run_id"], sort=False):
+        entries = [entry for line in lines.to_dict("records") for entry in (measured(line), quartiles(line))]
+        rows.append([_named(name, labels.get(run_id)), *entries, count(lines.iloc[0])])
+    return [Table(f"Medians and quartiles: {title}", [*columns, Column("n")], rows, groups, of=of, folded=True)]
+
+
+def _named(row: str, label: str | None) -> Entry:
+    return Entry(f"{row} ({label})" if label else row)
 
 
 def _beside(line: Mapping, everywhere: set[int]) -> tuple[Entry, Entry]:

@@ -12,7 +12,8 @@ from bench.experiments import plan as experiments
 from bench.experiments.cells import file
 from bench.papers import published
 from bench.report import equivalence, means
-from bench.report.quantities import PROBABILITY, SPEED
+from bench.report.quantities import PROBABILITY, SPEED, in_words
+from bench.report.significance import COLUMN
 from bench.text import plural
 
 DATA = {"A": "la_release", "B": "imagenet"}  # a published number's images: their source
@@ -40,6 +41,30 @@ def judged(
     said["verdict"] = said["verdict"].where(said["verdict"].notna(), numbers["verdict"])
     notes = [f"No verdict on {plural(count, 'cell')}: {why}." for why, count in whys.items() if why]
     return numbers.assign(**said), notes
+
+
+def margins(numbers: pd.DataFrame, plan: DictConfig) -> dict[tuple, list[str]]:
+    """{(data, model, metric, confidence): lines under that table}: what the margin of a verdict is, of each quantity that
+    has been run, and which columns cannot fail, run or not.
+    """
+    found: dict[tuple, list[str]] = {}
+    for of, part in numbers.groupby([*COLUMN, "quantity"], sort=False):
+        *key, quantity = of
+        _, model, metric, confidence = key
+        if quantity == SPEED:
+            continue
+        where = (model, metric, quantity, confidence, plan.get("unnamed_model"))
+        if not (column := published.column(plan.paper, plan.table, *where)):
+            continue
+        kind, lines = part["kind"].iloc[0], found.setdefault(tuple(key), [])
+        if (part["n"] > 0).any():
+            lines.append(f"Margin of {in_words(kind)}: {equivalence.rule(column, metric, quantity)}.")
+        if equivalence.cannot_fail(column, metric, quantity):
+            lines.append(
+                f"{kind.title} cannot fail: all printed values lie within {equivalence.spread(column):.2g}, which is less "
+                "than the margin, so that what agrees with one of these rows agrees with any."
+            )
+    return found
 
 
 def _judged(

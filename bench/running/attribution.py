@@ -7,7 +7,6 @@ from torch import Tensor
 
 from bench.errors import Refused, UserError
 from bench.notes import listening
-from bench.rng import Rng
 from bench.running.job import Job
 from bench.running.kept import kept_maps
 from bench.running.timing import Clock
@@ -75,7 +74,7 @@ def reads_files(method: Callable) -> bool:
 
 
 def _explained(job: Job, x: Images, target: Targets, ids: list[str]) -> Images:
-    return job.method(job.network, x, target, Rng(job.seed, job.method_name, ids, x.device)).detach()
+    return job.method(job.network, x, target, job.rng(ids, x.device)).detach()
 
 
 def remarks(maps: Images, facts: list[dict]) -> tuple[dict[int, float], list[int]]:

@@ -23,6 +23,7 @@ from bench.running.attribution import reads_files
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
 from bench.running.post import build_method
+from bench.seeds import Seeds
 from bench.text import duration, plural
 from metrics.batch import MapBatch, Unfit
 
@@ -101,8 +102,17 @@ def count(
 
     stub.most = math.inf  # type: ignore[assignment]  # a metric ends: its passes are the image's values at most
     if metrics:
-        known = {"mask": x[:, 0] > 0, "explain": None if reads_files(method) else explain}
-        batch = MapBatch(stub, x, target, maps, ids=["image"], seed=0, colour=lambda: torch.zeros(3), **known)
+        batch = MapBatch(
+            stub,
+            x,
+            target,
+            maps,
+            ids=["image"],
+            seed=0,
+            colour=lambda: torch.zeros(3),
+            mask=x[:, 0] > 0,
+            explain=None if reads_files(method) else explain,
+        )
     for name, metric in metrics.items():
         try:
             metric(batch)
@@ -111,26 +121,45 @@ def count(
     return forward, backward, stub.forward_passes - before_scoring, len(asked)
 
 
-def total(configs: list[Config], source: Callable[[int], Source], left: list[int]) -> str:
-    """Two sentences about a whole sweep: its passes, counted without a network, and its hours, if all can be timed.
+@dataclass(frozen=True)
+class Cost:
+    """What a job of a sweep has still to compute."""
 
-    source: the images, by size in pixels. left: images that each job has still to compute.
+    images: int
+    forward: int  # passes, of all its images
+    backward: int
+    batch_size: int
+    seconds: float | None  # on this device; None: it could not be timed
+    untimed: str | None = None  # why not
+
+    @property
+    def passes(self) -> int:
+        """In forward passes, of which a backward pass takes about two."""
+        return self.forward + 2 * self.backward
+
+
+def costs(configs: list[Config], source: Callable[[Config, int], Source], left: list[int]) -> list[Cost]:
+    """Of each job of a sweep: its passes, counted without a network, and its seconds, if it can be timed.
+
+    source: the images of a job, by size in pixels. left: images that each job has still to compute.
     """
-    passes, scored, forward, backward, seconds, untimed = {}, {}, 0, 0, 0.0, {}
+    passes: dict[str, tuple[int, ...]] = {}
+    scored: dict[str, tuple[int, ...]] = {}
+    found = []
     kept = {
         _map(config) for config in configs if config.cfg.run.save_attributions and not config.cfg.method.get("post")
     }
     for config, images in zip(configs, left, strict=True):
-        cfg, pace = config.cfg, None
+        cfg, pace, untimed = config.cfg, None, None
         try:
             pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (cfg.model, cfg.compute)))
         except (UserError, HydraException, RuntimeError) as error:  # no such device, no memory, no such network
-            untimed[config.names["model"]] = str(error).splitlines()[0]
+            untimed = str(error).splitlines()[0]
         size = pace.size if pace else cfg.model.size or USUAL_SIZE
         method, metric = str([cfg.method, size]), str([cfg.get("metric"), size])
         if method not in passes:
             built = build_method(cfg.method)
-            bind(built, source(size), cfg.run.seed)
+            bind(built, source(config, size), Seeds.of(cfg.run).images)
             passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
         if metric not in scored:  # takes as many, whoever made the map
             metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
@@ -139,14 +168,23 @@ def total(configs: list[Config], source: Callable[[int], Source], left: list[int
         scoring, back_again = scoring + again * of_method, again * back
         if cfg.method.get("post") and _map(config) in kept:  # its maps will lie there
             of_method, back = 0, 0
-        back += back_again
-        forward, backward = forward + images * (of_method + scoring), backward + images * back
+        forward, back = of_method + scoring, back + back_again
+        seconds, batch_size = None, pace.batch_size if pace else CPU_BATCH
         if pace:
-            padded = -(-images // pace.batch_size) * pace.batch_size
-            seconds += padded * ((of_method + scoring) * pace.forward + back * pace.backward)
+            padded = -(-images // batch_size) * batch_size
+            seconds = padded * (forward * pace.forward + back * pace.backward)
+        found.append(Cost(images, images * forward, images * back, batch_size, seconds, untimed))
+    return found
+
+
+def total(configs: list[Config], found: list[Cost]) -> str:
+    """Two sentences about a whole sweep: its passes and its hours, if all could be timed."""
+    forward, backward = sum(cost.forward for cost in found), sum(cost.backward for cost in found)
     said = f"{forward:,} forward and {plural(backward, 'backward pass')} at most."
+    untimed = {config.names["model"]: cost.untimed for config, cost in zip(configs, found, strict=True) if cost.untimed}
     if untimed:
         return f"{said} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
+    seconds = sum(cost.seconds or 0 for cost in found)
     return f"{said} About {duration(seconds)} here, one job after the other, going by a pass or two of each network."
 
 
@@ -159,7 +197,7 @@ def _map(config: Config) -> str:
     method = {
         key: value for key, value in OmegaConf.to_container(config.cfg.method, resolve=True).items() if key != "post"
     }
-    return str([config.names, method, config.cfg.run.seed, config.cfg.run.target, config.cfg.compute.precision])
+    return str([config.names, method, Seeds.of(config.cfg.run), config.cfg.run.target, config.cfg.compute.precision])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,30 @@ from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
 from bench.networks.examine import examine
 from bench.networks.network import Network, open_network
+from bench.rng import Rng
 from bench.running import compute
 from bench.running.colour import confusion_colour
 from bench.running.post import build_method
+from bench.seeds import Seeds
 from bench.store import records
 from bench.store.atomic import writable
 from bench.store.identity import Identity
 from bench.store.maps import Maps
 from bench.store.rows import Rows
 from metrics.quantities import said
+
+
+@dataclass(frozen=True)
+class Given:
+    """Parts of a job that are objects at hand, in place of what the configuration would build under the same keys.
+
+    found: by what they are told apart where neither settings nor weights do, {"module": a digest}.
+    """
+
+    network: Network | None = None
+    source: Callable[..., Source] | None = None  # of the preprocessing
+    method: Callable | None = None
+    found: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -42,12 +57,17 @@ class Job:
     results: Path
     save_attributions: bool
     warnings: list[str] = field(default_factory=list)  # what is unusual about the network, for the record
+    given: Mapping[str, str] = field(default_factory=dict)  # found of what was given as an object
     kept: Any = None  # what of the method's maps lies in the store: bench/running/kept.py
     _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property
-    def seed(self) -> int:
-        return self.config.cfg.run.seed
+    def seeds(self) -> Seeds:
+        return Seeds.of(self.config.cfg.run)
+
+    def rng(self, ids: list[str], device: torch.device) -> Rng:
+        """The method's streams of these images."""
+        return Rng(self.seeds.draws, self.method_name, ids, device, self.seeds.classes)
 
     @property
     def method_name(self) -> str:
@@ -66,6 +86,7 @@ class Job:
             "collection": self.source.collection,
         }
         found |= self.network.found
+        found |= self.given
         found |= {f"method.{name}": value.digest() for name, value in bound(self.method).items()}
         if self.config.cfg.compute.allow_chance:
             found["chance"] = "allowed"
@@ -104,7 +125,7 @@ class Job:
     def colour(self) -> dict[str, object]:
         """The network's confusion colour, and where it comes from."""
         precision = self.config.cfg.compute.precision
-        return confusion_colour(self.network, self.weights, self.compute, precision, self.seed, self.results)
+        return confusion_colour(self.network, self.weights, self.compute, precision, self.seeds.draws, self.results)
 
     def colour_tensor(self) -> torch.Tensor:
         return torch.tensor(self.colour["colour"])
@@ -143,17 +164,18 @@ class Job:
         records.write(self._record(metric), record, self.config.overrides, device, {"torch": str(torch.__version__)})
 
 
-def open_job(config: Config) -> Job:
-    """Build everything that `config` names, and say in one sentence what is wrong with it."""
+def open_job(config: Config, given: Given | None = None) -> Job:
+    """Build everything that `config` names, but for what is given, and say in one sentence what is wrong with it."""
+    given = given or Given()
     cfg = config.cfg
     results = Path(cfg.paths.results)
     writable(results)
-    network = open_network(cfg.model)
+    network = given.network or open_network(cfg.model)
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
-    method = build_method(cfg.method)
+    method = given.method or build_method(cfg.method)
     settings, network = compute.prepare(cfg.compute, network, looked_at(method, network))
-    source, ids = open_source(cfg.data, network.preprocessing, cfg.run.seed)
+    source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images, given.source)
     if cfg.run.target == "label":
         check_labels(source, ids, classes)
     if source.classes not in (None, classes):
@@ -167,7 +189,7 @@ def open_job(config: Config) -> Job:
         raise UserError(
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
         )
-    bind(method, source, cfg.run.seed)
+    bind(method, source, Seeds.of(cfg.run).images)
     return Job(
         config=config,
         network=network,
@@ -180,6 +202,7 @@ def open_job(config: Config) -> Job:
         results=results,
         save_attributions=save,
         warnings=warnings,
+        given=given.found,
     )
 
 

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import TextIO
 
-from tqdm import tqdm
+from tqdm.auto import tqdm  # a notebook's bar in a notebook
 
 from bench.networks.network import Network
 from bench.text import duration, plural
@@ -25,13 +25,12 @@ class Bar:
         self.total = -(-images // width) * width * self.passes
         self.done = self.failed = self.batches = self.counted = 0
         self.began = self.told = time.monotonic()
-        self.bar = self._on_terminal() if self.out.isatty() else None
+        self.bar = self._bar() if self.out.isatty() or in_notebook() else None
 
-    def _on_terminal(self) -> tqdm:
+    def _bar(self) -> tqdm:
         columns, rows = shutil.get_terminal_size()  # 80, 24 where the terminal says 0, as a container's does
-        return tqdm(
-            total=self.total, file=self.out, bar_format=FORMAT, mininterval=0.2, ncols=columns, nrows=max(rows, 2)
-        )
+        size = {"ncols": columns, "nrows": max(rows, 2)} if self.out.isatty() else {}
+        return tqdm(total=self.total, file=self.out, bar_format=FORMAT, mininterval=0.2, **size)
 
     def __enter__(self) -> "Bar":
         self.handle = self.network.register_forward_hook(self._passed)
@@ -68,3 +67,10 @@ class Bar:
         left = duration((self.total - self.counted) / rate) if rate else "?"
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.done} of {plural(self.images, 'image')}{failed}, {rate:.0f} passes/s, {left} left"
+
+
+def in_notebook() -> bool:
+    """Whether a bar can be drawn though there is no terminal."""
+    kernel = sys.modules.get("IPython")
+    shell = kernel.get_ipython() if kernel else None
+    return hasattr(shell, "kernel")

@@ -39,15 +39,19 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
     stores = {metric: job.rows(metric) for metric in job.metrics}
     for metric, store in stores.items():
         store.forget([image for image, metrics in work.items() if metric in metrics])
-    for metrics, images in groupby(sorted(work, key=work.get), key=work.get):  # type: ignore[arg-type]
-        for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
-            rows, progress = rows_of(job, batch, metrics)  # type: ignore[arg-type]
-            ids = [*batch.ids, *(failure.id for failure in batch.failures)]
-            prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
-            made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
-            for metric in metrics:
-                stores[metric].add(rows[metric], made)
-            yield progress
+    try:
+        for metrics, images in groupby(sorted(work, key=work.get), key=work.get):  # type: ignore[arg-type]
+            for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
+                rows, progress = rows_of(job, batch, metrics)  # type: ignore[arg-type]
+                ids = [*batch.ids, *(failure.id for failure in batch.failures)]
+                prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
+                made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
+                for metric in metrics:
+                    stores[metric].add(rows[metric], made)
+                yield progress
+    finally:  # also of a run that is ended on the way
+        for store in stores.values():
+            store.join()
 
 
 def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str, list[Row]], Progress]:
@@ -65,20 +69,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
     unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
     keep(job, batch.ids, maps, unmapped)
-    masks, ignored = (None if found is None else found.to(x.device) for found in (batch.masks, batch.ignored))
-    scored = MapBatch(
-        job.network,
-        x,
-        target,
-        maps,
-        ids=ids,
-        seed=job.seed,
-        colour=job.colour_tensor,
-        mask=masks,
-        ignored=ignored,
-        explain=again(job, target, ids),
-    )
-
+    scored = to_score(job, batch, x, target, maps)
     rows = {}
     for metric in metrics:
         with Clock(job.compute) as clock, job.compute.scoring():
@@ -97,6 +88,23 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
         constant=[batch.ids[i] for i in constant],
     )
     return rows, progress  # type: ignore[return-value]
+
+
+def to_score(job: Job, batch: Batch, x: Images, target: Targets, maps: Images) -> MapBatch:
+    """What a metric is given of a batch.  x: its images, placed; maps: of its images, the padding too."""
+    masks, ignored = (None if found is None else found.to(x.device) for found in (batch.masks, batch.ignored))
+    return MapBatch(
+        job.network,
+        x,
+        target,
+        maps,
+        ids=batch.padded_ids,
+        seed=job.seeds.draws,
+        colour=job.colour_tensor,
+        mask=masks,
+        ignored=ignored,
+        explain=again(job, target, batch.padded_ids),
+    )
 
 
 def keep(job: Job, ids: list[str], maps: Tensor, unmapped: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.running.job import Job
+from bench.store.parts import CURVES, SCHEMA
 from metrics.quantities import said
 
 
@@ -14,7 +15,7 @@ def summary(job: Job, unmapped: Mapping[str, str] = MappingProxyType({})) -> tup
     """
     lines, failed = [], dict(unmapped)
     for metric in job.metrics:
-        rows = job.rows(metric).read().to_pandas()
+        rows = job.rows(metric).read([name for name in SCHEMA.names if name not in CURVES]).to_pandas()
         rows = rows[rows["image_id"].isin(job.ids)]
         ok = rows[rows["status"] == "ok"].drop_duplicates("image_id")  # two processes may have had the same work
         for image, error in rows.loc[~rows["image_id"].isin(ok["image_id"]), ["image_id", "error"]].itertuples(

@@ -8,9 +8,12 @@ SHA256 = 64  # digits of a picture's fingerprint
 
 
 def missing(job: Job) -> Work:
-    """Of the images that were asked for those that are not done, or have changed since."""
-    done = {metric: job.rows(metric).done() for metric in job.metrics}
-    check = job.config.cfg.run.check_images
+    """Of the images that were asked for those that are not done, or have changed since.
+
+    Failures are to be tried again, unless run.retry_failed=false.
+    """
+    check, again = (job.config.cfg.run[key] for key in ("check_images", "retry_failed"))
+    done = {metric: job.rows(metric).done(failures=not again) for metric in job.metrics}
     lacking = {}
     for image in job.ids:
         made = {metric: rows.get(image) for metric, rows in done.items()}

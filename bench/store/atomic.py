@@ -1,4 +1,4 @@
-"""A file is there whole or not at all: readers never see a part of one, and a crash leaves none."""
+"""A file is there whole or not at all: readers never see a part of one, and neither a crash nor a power cut leaves one."""
 
 import contextlib
 import os
@@ -12,15 +12,18 @@ from bench.errors import UserError
 
 @contextmanager
 def atomic_write(file: Path) -> Iterator[Path]:
-    """A hidden path beside `file` to write to; it takes the file's name when the block has ended well.
+    """A hidden path beside `file` to write to; it takes the file's name when the block has ended well, and its content and
+    its name are on the disk when this returns.
 
     UserError: it cannot be written, for instance because the disk is full.
     """
     hidden = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make(file.parent)
         yield hidden
+        synchronise(hidden)
         os.replace(hidden, file)
+        synchronise(file.parent)
     except OSError as error:
         raise UserError(
             f"{file} cannot be written ({error.strerror or error}): make room there, or name another folder with "
@@ -29,6 +32,25 @@ def atomic_write(file: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             hidden.unlink()
+
+
+def make(folder: Path) -> None:
+    """The folder and those above it, each on the disk."""
+    if not folder.is_dir():
+        make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        synchronise(folder.parent)
+
+
+def synchronise(path: Path) -> None:
+    """Returns when the disk has what was written: of a file its content, of a folder the names in it."""
+    if path.is_dir() and os.name != "posix":  # Windows opens no folder, and has its names on the disk already
+        return
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def writable(folder: Path) -> None:

@@ -18,10 +18,13 @@ from pathlib import Path
 
 import yaml
 
+from bench.config import CONF
+
 SHIPPED = Path(__file__).with_name("shipped.yaml")
 ASIDE = ("QUANTITIES", "DRAWS")  # what a metric says of its numbers, for reports: no number comes from it
 OURS = ("bench", "methods", "metrics")
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+INSTALLED = ("site-packages", "dist-packages")  # folders of libraries, the user's and the system's too
 
 
 @functools.cache
@@ -36,6 +39,16 @@ def digest(target: str) -> str:
     """Of the code at an import path; of a library's, its path alone: which release of it ran stands in the record."""
     module = None if _library(target) else _module(target)
     return _of_module(module) if module and _own(module) else target
+
+
+def of_source(text: str) -> str:
+    """Digest of a piece of code that lies in no module, a function of a notebook."""
+    return hashlib.sha256(_told(ast.parse(text)).encode()).hexdigest()[:16]
+
+
+def installed(module: str) -> bool:
+    """Whether it belongs to a library; of its code the release stands in the record."""
+    return module != "__main__" and (module.partition(".")[0] in sys.stdlib_module_names or _library(module))
 
 
 def name(target: str) -> str:
@@ -76,14 +89,19 @@ def _library(name: str) -> bool:
     """Whether its first part is a package that was installed; asked without importing anything."""
     top = name.partition(".")[0]
     spec = importlib.util.find_spec(top) if top else None
-    return bool(spec and top not in OURS and (spec.origin or "").startswith(LIBRARIES))
+    return bool(spec and top not in OURS and _installed(spec.origin))
 
 
 def _own(module: str) -> bool:
     """Whether it is a Python file that no library installed."""
     spec = importlib.util.find_spec(module)
     ours = module.split(".")[0] in OURS
-    return bool(spec and (spec.origin or "").endswith(".py")) and (ours or not spec.origin.startswith(LIBRARIES))
+    return bool(spec and (spec.origin or "").endswith(".py")) and (ours or not _installed(spec.origin or ""))
+
+
+def _installed(file: str | None) -> bool:
+    file = file or ""
+    return file.startswith(LIBRARIES) or bool({*INSTALLED} & {*Path(file).parts})
 
 
 def _of_module(module: str) -> str:
@@ -151,8 +169,7 @@ def targets(tree: object) -> Iterator[str]:
 @functools.cache
 def addresses() -> dict[str, str]:
     """{builder: where it lies} of all that conf/ builds."""
-    conf = Path(__file__).parents[2] / "conf"
-    files = sorted(file for group in ("model", "data", "method", "metric") for file in (conf / group).glob("*.yaml"))
+    files = sorted(file for group in ("model", "data", "method", "metric") for file in (CONF / group).glob("*.yaml"))
     found = {target for file in files for target in targets(yaml.safe_load(file.read_text()))}
     by_name = {name(target): target for target in sorted(found)}
     assert len(by_name) == len(found), "two builders share a name"

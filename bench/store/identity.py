@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench import PROTOCOL
+from bench.seeds import Seeds
 from bench.store import code
 from bench.text import called
 
@@ -31,7 +32,7 @@ class Identity:
     method: dict  # with its name, which picks the random streams
     metric: dict | None  # None: of maps, whatever they are scored by
     precision: str
-    seed: int
+    seed: int | dict  # one, or {"draws": …, "classes": …, "images": …}
     target: str
     code: dict  # {builder: which version of its numbers, or the digest of its code}
     fold: bool = False  # batch norms, into the layers before them
@@ -70,7 +71,7 @@ class Identity:
             method=method,
             metric=scored,
             precision=config["compute"]["precision"],
-            seed=config["run"]["seed"],
+            seed=Seeds.of(config["run"]).told(),
             target=config["run"]["target"],
             code=dict(built) if built is not None else code.versions(named),
             fold=bool(config["compute"].get("fold", False)),
@@ -98,8 +99,12 @@ class Identity:
         metric draws, seed.
         """
         own = {f"code.{name}" for name in _builders(self.method)}
-        free = {"device", *own, *(() if drawn else ("seed",))}
-        return {key: value for key, value in self.flat().items() if not key.startswith("method.") and key not in free}
+        draws = self.seed["draws"] if isinstance(self.seed, dict) else self.seed
+        return {
+            key: value
+            for key, value in self.flat().items()
+            if not key.startswith(("method.", "seed")) and key not in {"device", *own}
+        } | ({"seed": str(draws)} if drawn else {})
 
 
 def differences(identities: Mapping[str, Identity]) -> dict[str, str]:

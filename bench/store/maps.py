@@ -27,7 +27,10 @@ class Maps:
 
     def get(self, image: str) -> np.ndarray | None:
         """None: there is no map of it."""
-        return np.load(self._file(image), allow_pickle=False) if self.has(image) else None
+        if not self.has(image):
+            return None
+        with self._file(image).open("rb") as stream:  # an array, never an archive or an object
+            return np.lib.format.read_array(stream, allow_pickle=False)
 
     def put(self, maps: Mapping[str, np.ndarray]) -> None:
         for image, values in maps.items():

@@ -1,10 +1,14 @@
-"""Gives rows of before the ids of now: `python -m bench.store.migrate [RESULTS]` (results, if it is not said).
+"""Gives rows of before the ids of now: `python -m bench.store.migrate [RESULTS [BUILDER …]]` (results, if it is not said).
 
 A run's id changes when what an id is made of does (CHANGELOG says when); the numbers are still right. Every record in
 RESULTS/runs is opened as a job again, which asks for its weights and images; where these are what they were, its rows,
 record and maps take the new id. A run that cannot be opened, or is something else by now, stays as it is and is named.
+
+Opening a record builds what it names. So only what a file of conf/ builds is built, and the BUILDERs that you name yourself,
+such as mynet.MyNet; a record that names anything else stays, too.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +20,18 @@ from bench.cli import command
 from bench.config import Config
 from bench.errors import UserError
 from bench.running.job import Job, open_job
-from bench.store import code, records
+from bench.store import code, parts, records
 from bench.store.atomic import atomic_write
 from bench.store.maps import Maps
 from bench.store.rows import Rows
 from bench.text import plural
 
 
-def migrate(results: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """{old run id: new run id} of the runs that moved; {run id: why} of those that could not."""
+def migrate(results: Path, own: Collection[str] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """{old run id: new run id} of the runs that moved; {run id: why} of those that could not.
+
+    own: builders, by their import paths, that a record may name beside those of conf/.
+    """
     moved, left = {}, {}
     for file in sorted((results / "runs").glob("[!.]*.yaml")):
         record = records.read(file)
@@ -32,7 +39,7 @@ def migrate(results: Path) -> tuple[dict[str, str], dict[str, str]]:
             left[file.stem] = "its record cannot be read"
             continue
         try:
-            job, metric = reopened(record, results), record["cell"]["metric"]
+            job, metric = reopened(record, results, own), record["cell"]["metric"]
         except (UserError, KeyError, AttributeError) as error:
             left[file.stem] = str(error)
             continue
@@ -42,9 +49,9 @@ def migrate(results: Path) -> tuple[dict[str, str], dict[str, str]]:
     return moved, left
 
 
-def reopened(record: dict, results: Path) -> Job:
+def reopened(record: dict, results: Path, own: Collection[str] = ()) -> Job:
     """The job that made this run, if it is still to be had."""
-    cell, config = record["cell"], addressed(record["config"])
+    cell, config = record["cell"], addressed(record["config"], own)
     config = config | {"metric": {cell["metric"]: config["metric"]}, "paths": {"results": str(results)}}
     names = {group: cell[group] for group in ("data", "model", "method")}
     job = open_job(Config(OmegaConf.create(config), names, []))
@@ -58,20 +65,33 @@ def reopened(record: dict, results: Path) -> Job:
     return job
 
 
-def addressed(tree: Any) -> Any:
-    """A configuration with every builder of ours where it lies now."""
+def addressed(tree: Any, own: Collection[str] = ()) -> Any:
+    """A configuration with every builder of ours where it lies now. UserError: it names another, or asks for a value from
+    elsewhere (`${…}`), which a record never does.
+    """
+    if isinstance(tree, list):
+        return [addressed(value, own) for value in tree]
+    if isinstance(tree, str) and "${" in tree:
+        raise UserError(f"its record says {tree!r}, which is no value")
     if not isinstance(tree, dict):
         return tree
-    now = code.addresses()
-    return {
-        key: now.get(code.name(value), value) if key == "_target_" else addressed(value) for key, value in tree.items()
-    }
+    found = {key: addressed(value, own) for key, value in tree.items()}
+    if "_target_" in tree:
+        now = code.addresses()
+        target = str(tree["_target_"])
+        if target not in own and code.name(target) not in now:
+            raise UserError(
+                f"its record names {target}, which no file of conf/ builds; if it is yours, name it: {target}"
+            )
+        found["_target_"] = target if target in own else now[code.name(target)]
+    return found
 
 
 def move(job: Job, record: dict, file: Path, results: Path) -> None:
     """Rows first, the old record last: what is cut short is taken up again."""
     cell, metric = record["cell"], record["cell"]["metric"]
     old, run_id = Rows(results, cell, record["run_id"]), job.run_id(metric)
+    parts.settle(old.folder, old.run_id)
     for part in sorted(old.folder.glob(f"{record['run_id']}-*.parquet")):
         table = pq.ParquetFile(part).read()
         column = table.schema.get_field_index("run_id")
@@ -91,7 +111,7 @@ def main(arguments: list[str]) -> None:
     results = Path(arguments[0] if arguments else "results").expanduser()
     if not (results / "runs").is_dir():
         raise UserError(f"{results} holds no runs; name the folder that holds runs/ and rows/.")
-    moved, left = migrate(results)
+    moved, left = migrate(results, arguments[1:])
     for run_id, why in left.items():
         print(f"{run_id} stays: {why}")
     print(f"{plural(len(moved), 'run')} moved, {len(left)} could not.")

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import bench
 from bench.config import ROOT
+from bench.filename import plain
 from bench.store import code
 from bench.store.atomic import atomic_write
 from bench.store.identity import Identity, differences
@@ -23,6 +24,7 @@ from metrics.quantities import said
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
 FORMAT = 2  # of a record: from 2 on it holds its identity
 LAST = "continued"  # key of a record: what lacks it was cut short
+SESSION = ("created", "command", "git", "versions", "device")  # of a record: what each time of its making has
 RECORDED = ("torch", "torchvision", "timm", "hydra-core", "omegaconf", "numpy", "pandas", "pyarrow", "pillow")
 
 
@@ -66,10 +68,19 @@ def read(file: Path) -> dict | None:
             why = "it is no record"
         elif "format" in record and LAST not in record:
             why = "its end is missing"
+        elif strange := _no_name(record):
+            why = f"{strange!r} is no name of a file"
         else:
             return record
     print(f"Passed over, as it cannot be read ({why}): {file}. The next such run writes it anew.", file=sys.stderr)
     return None
+
+
+def _no_name(record: dict) -> object | None:
+    """The first of the names by which a record is found, and finds its rows and maps, that leads out of the folder."""
+    cell = record.get("cell")
+    names = [record["run_id"], record.get("attribution_id"), *(cell.values() if isinstance(cell, dict) else ())]
+    return next((name for name in names if name is not None and not plain(str(name))), None)
 
 
 def identity_of(record: dict) -> Identity:
@@ -119,7 +130,7 @@ def provenance(numbers: pd.DataFrame, runs: dict[str, dict]) -> list[str]:
             values.add(str(record))
         return ", ".join(sorted(values))
 
-    commits = ", ".join(sorted({str(record["git"]["commit"])[:10] for record in used}))
+    commits = ", ".join(sorted({str(record["git"]["commit"] or "unknown")[:10] for record in used}))
     dirty = " (with uncommitted changes)" if any(record["git"]["dirty"] for record in used) else ""
     newest = max(str(part["created"]) for record in used for part in (record, *record.get("continued", [])))
     most = numbers.loc[numbers["confidence"] == "all", "n"].max()
@@ -199,16 +210,20 @@ def device(record: dict) -> str | None:
 
 
 def _as_shipped(target: str) -> int | str:
-    """The version of what ships under this name, wherever it lay; of anything else the digest of its code."""
-    return code.shipped().get(code.name(target), {}).get("version") or code.version(target)
+    """The version of what ships under this name, wherever it lay; of what conf/ builds besides the digest of its code. What
+    conf/ does not build is not looked for: a record says no module that is imported.
+    """
+    if version := code.shipped().get(code.name(target), {}).get("version"):
+        return version
+    return code.version(target) if target in code.addresses().values() else "unknown"
 
 
 def _versions() -> dict[str, str]:
     versions = {"heatproof": bench.__version__, "protocol": str(bench.PROTOCOL), "python": sys.version.split()[0]}
-    return versions | {name: _version(name) for name in RECORDED}
+    return versions | {name: version(name) for name in RECORDED}
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -217,7 +232,9 @@ def _version(package: str) -> str:
 
 @functools.cache
 def _git() -> dict:
-    """The commit of this code, if it is a checkout."""
+    """The commit of this code, if it is a checkout; a wheel may lie inside somebody else's."""
+    if not (ROOT / ".git").exists():
+        return {"commit": None, "dirty": None}
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()

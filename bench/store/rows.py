@@ -1,14 +1,10 @@
 """The row store: one hive-partitioned parquet dataset, written so that a crash loses at most the batch in hand.
 
-A process writes files of its own, each first under a hidden name and then renamed, so a reader sees whole files only.
-Each file carries, beside its columns, the fingerprints and stamps of its images: a row counts as done only as long as the
-image is still the one it was made from.
+A row counts as done only as long as its image is still what the row was made from: bench/store/parts.py has the columns.
 """
 
-import json
 import sys
-import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,35 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from bench.store.atomic import atomic_write
+from bench.store import parts
+from bench.store.parts import BROKEN, ORDER, SCHEMA, first_line
 
-SCHEMA = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("image_id", pa.string()),
-        ("label", pa.int64()),
-        ("prediction", pa.int64()),
-        ("target", pa.int64()),  # the class that was explained and scored
-        ("confidence", pa.float64()),  # largest softmax probability of the clean image
-        ("status", pa.string()),  # ok | failed
-        ("error", pa.string()),
-        ("seconds_attribution", pa.float64()),  # of the batch, divided by its images
-        ("seconds_metric", pa.float64()),  # likewise; passes that metrics share count for the first of them
-        ("forward_passes", pa.float64()),  # of the attribution
-        ("backward_passes", pa.float64()),
-        ("completeness_gap", pa.float64()),  # sum of the map minus what theory promises, where it promises something
-        ("insertion", pa.float64()),
-        ("deletion", pa.float64()),
-        ("score", pa.float64()),  # of metrics with one value
-        ("chance", pa.float64()),  # what a random map scores, where a metric knows
-        ("insertion_curve", pa.list_(pa.float32())),
-        ("deletion_curve", pa.list_(pa.float32())),
-    ]
-)
-FINGERPRINTS = b"heatproof.fingerprints"
-STAMPS = b"heatproof.stamps"
-BROKEN = (pa.ArrowException, OSError)  # what reading raises of a file that is cut short or holds something else
-ROWS_A_FILE = 1000
+ROWS_A_FILE = 1000  # of those that a process joins its own small ones into
 PARTITIONS = ["data", "model", "method", "metric"]
 SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score", "chance"]
 SCALARS += ["seconds_attribution", "forward_passes", "backward_passes"]  # all that a table needs
@@ -64,102 +35,84 @@ class Made(NamedTuple):
 class Rows:
     """The rows of one run: one model, one method, one metric on one data source."""
 
-    def __init__(self, results: Path, cell: dict[str, str], run_id: str):
+    def __init__(self, results: Path, cell: Mapping[str, str], run_id: str):
         self.folder = results / "rows" / "/".join(f"{k}={cell[k]}" for k in PARTITIONS)
         self.run_id = run_id
-        self._file = self._new_file()
-        self._rows: list[dict] = []
-        self._made: dict[str, Made] = {}
+        self._own: dict[Path, int] = {}  # small files that this process has written, and how many rows each has
 
-    def done(self) -> dict[str, Made]:
-        """Of what each image's row was made, for every row that is not a failure."""
-        done: dict[str, Made] = {}
-        for _, table in self._tables(["image_id", "status"]):
-            fingerprints, stamps = (_remembered(table, key) for key in (FINGERPRINTS, STAMPS))
-            ok = table.filter(pc.field("status") == "ok")
-            done |= {i: Made(fingerprints.get(i, ""), stamps.get(i)) for i in ok["image_id"].to_pylist()}
-        return done
+    def done(self, failures: bool = False) -> dict[str, Made]:
+        """Of what each image's row was made, for every row that is not a failure, or for every row."""
+        parts.settle(self.folder, self.run_id)
+        table = self.read(["image_id", "status", "fingerprint", "stamp"])
+        if not failures:
+            table = table.filter(pc.field("status") == "ok")
+        images, fingerprints, stamps = (table[name].to_pylist() for name in ("image_id", "fingerprint", "stamp"))
+        return {i: Made(print_ or "", stamp) for i, print_, stamp in zip(images, fingerprints, stamps, strict=True)}
 
     def forget(self, ids: Collection[str]) -> None:
         """Take out what is there of these images, failures for instance, before they are tried again."""
-        for file, table in self._tables():
-            kept = table.filter(pc.invert(pc.is_in(table["image_id"], pa.array(list(ids), pa.string()))))
-            if len(kept) == len(table):
-                continue
-            if len(kept) == 0:
-                file.unlink(missing_ok=True)
+        images = pa.array(list(ids), pa.string())
+        concerned = [
+            file
+            for file, table in parts.tables(self._files(), ["image_id"])
+            if pc.any(pc.is_in(table["image_id"], images)).as_py()
+        ]
+        for file, table in parts.tables(concerned):
+            kept = parts.without(table, images)
+            if len(kept):
+                parts.write(file, kept)
             else:
-                self._write(file, kept.replace_schema_metadata(table.schema.metadata))
+                file.unlink(missing_ok=True)
 
     def add(self, rows: Iterable[dict], made: Mapping[str, Made]) -> None:
-        """Rows of one batch, safe on disk when this returns."""
-        if len(self._rows) >= ROWS_A_FILE:
-            self._file, self._rows, self._made = self._new_file(), [], {}
-        self._rows += [{"run_id": self.run_id, **row} for row in rows]
-        self._made |= made
-        metadata = {
-            FINGERPRINTS: json.dumps({i: made.fingerprint for i, made in self._made.items()}).encode(),
-            STAMPS: json.dumps({i: made.stamp for i, made in self._made.items() if made.stamp}).encode(),
-        }
-        self._write(self._file, pa.Table.from_pylist(self._rows, SCHEMA.with_metadata(metadata)))
+        """Rows of one batch, safe on disk when this returns, in a file of their own."""
+        nothing = Made("", None)
+        whole = [{"run_id": self.run_id, **row, **made.get(row["image_id"], nothing)._asdict()} for row in rows]
+        self._own[self.put(pa.Table.from_pylist(whole, SCHEMA))] = len(whole)
+        if sum(self._own.values()) >= ROWS_A_FILE:
+            self.join()
 
-    def read(self) -> pa.Table:
-        """All rows of this run."""
-        tables = [table.replace_schema_metadata(None) for _, table in self._tables()]
-        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    def put(self, table: pa.Table) -> Path:
+        """Rows as they are, in a file of their own."""
+        file = parts.new_file(self.folder, self.run_id)
+        parts.write(file, table)
+        return file
 
-    def _tables(self, columns: list[str] | None = None) -> Iterator[tuple[Path, pa.Table]]:
-        """Every file with its content, read through one handle: another process may put a newer one in its place.
+    def join(self) -> None:
+        """What this process has written, as one file."""
+        parts.join(self.folder, self.run_id, list(self._own))
+        self._own = {}
 
-        A file that is gone since it was listed is passed over: who took it away computes its rows again. A broken one is
-        set aside, so that its images count as not done.
-        """
-        for file in self._files():
-            try:
-                with file.open("rb") as stream:
-                    table = pq.ParquetFile(stream).read(columns)
-            except FileNotFoundError:
-                continue
-            except PermissionError:
-                raise
-            except BROKEN as error:
-                aside = file.with_name(f"_broken-{file.name}")  # readers pass over names that begin with _
-                file.replace(aside)
-                print(f"{file.name} cannot be read ({_first_line(error)}); set aside as {aside}.", file=sys.stderr)
-                continue
-            yield file, table
+    def read(self, columns: Sequence[str] | None = None, images: Collection[str] | None = None) -> pa.Table:
+        """All rows of this run, or those of these images; all columns, or these, image_id among them."""
+        found = [table.replace_schema_metadata(None) for _, table in parts.tables(self._files(), columns)]
+        whole = pa.concat_tables(found) if found else SCHEMA.empty_table().select(list(columns or SCHEMA.names))
+        return whole if images is None else whole.filter(pc.field("image_id").isin(list(images)))
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob(f"{self.run_id}-*.parquet"))
-
-    def _new_file(self) -> Path:
-        return self.folder / f"{self.run_id}-{uuid.uuid4().hex[:12]}.parquet"
-
-    @staticmethod
-    def _write(file: Path, table: pa.Table) -> None:
-        with atomic_write(file) as path:
-            pq.write_table(table, path)
+        return parts.files(self.folder, self.run_id)
 
 
-def load_rows(results: Path) -> pd.DataFrame:
+def load_rows(results: Path, more: Sequence[str] = ()) -> pd.DataFrame:
     """The scalars of every row, failed images too, one row per (run_id, image_id), in an order of their own.
 
-    Of rows that two processes wrote for the same image one is kept, a scored one if there is one.
+    more: columns besides. Of rows that two processes wrote for the same image one is kept, a scored one if there is one.
     """
     folder = results / "rows"
     if not folder.is_dir():
-        return pd.DataFrame(columns=SCALARS + PARTITIONS)
-    rows = _read(folder, columns=SCALARS + PARTITIONS).to_pandas()
-    rows = rows.sort_values(["run_id", "image_id", "status", "insertion", "deletion", "score"], kind="stable")
-    rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")  # "ok" sorts after "failed"
+        return pd.DataFrame(columns=[*SCALARS, *more, *PARTITIONS])
+    rows = _read(folder, columns=[*SCALARS, *more, *PARTITIONS]).to_pandas()
+    rows = rows.sort_values(["run_id", "image_id", *ORDER], kind="stable")
+    rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")
     return rows.reset_index(drop=True)
 
 
-def load_curves(results: Path, run_id: str, image_ids: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Of scored images: {image_id: (insertion [S], deletion [S])}, read without the rest of the run."""
-    wanted = (pc.field("run_id") == run_id) & pc.field("image_id").isin(image_ids) & (pc.field("status") == "ok")
-    columns = ["image_id", "insertion_curve", "deletion_curve"]
-    found = _read(results / "rows", columns=columns, filter=wanted).to_pandas()
+def load_curves(
+    results: Path, cell: Mapping[str, str], run_id: str, images: Collection[str] | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of scored images, all or these: {image_id: (insertion [S], deletion [S])}, read without the rest of the rows."""
+    table = Rows(results, cell, run_id).read(["image_id", "status", *parts.CURVES], images)
+    found = table.filter(pc.field("status") == "ok").drop_columns("status").to_pandas()
     return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
 
 
@@ -190,18 +143,9 @@ def _readable(folder: Path) -> list[str]:
             continue
         except BROKEN as error:
             print(
-                f"Passed over, as it cannot be read ({_first_line(error)}): {file}. The next run computes it again.",
+                f"Passed over, as it cannot be read ({first_line(error)}): {file}. The next run computes it again.",
                 file=sys.stderr,
             )
             continue
         files.append(str(file))
     return files
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".")
-
-
-def _remembered(table: pa.Table, key: bytes) -> dict[str, str]:
-    """{image id: what the file says of it}."""
-    return json.loads((table.schema.metadata or {}).get(key, b"{}"))

@@ -32,7 +32,7 @@ from bench.figures.heatmaps import overlay
 from bench.images.source import ImageError
 from bench.report.document import Document
 from bench.report.table import NOTHING, Entry, Table, columns, count
-from bench.rng import Rng
+from bench.rng import lots
 from bench.running.attribution import attribute
 from bench.running.job import Job
 from bench.running.runner import predict
@@ -80,9 +80,9 @@ def classes(job: Job) -> list[Image]:
 
 def pairs(images: list[Image], seed: int) -> list[tuple[Image, Image]]:
     """In an order drawn from the seed, each image with the next one that is left and of another class."""
-    lots = Rng(seed, "aii_fig1", [image.id for image in images]).integers(1 << 62, 1)[:, 0].tolist()
+    drawn = lots(seed, "aii_fig1", [image.id for image in images])
     waiting, found = [], []
-    for _, image in sorted(zip(lots, images, strict=True), key=lambda lot: (lot[0], lot[1].id)):
+    for _, image in sorted(zip(drawn, images, strict=True), key=lambda lot: (lot[0], lot[1].id)):
         mate = next((other for other in waiting if other.target != image.target), None)
         if mate:
             waiting.remove(mate)
@@ -125,7 +125,7 @@ def left_share(maps: Tensor) -> Tensor:
     heat = maps.sum(dim=1)
     left = torch.zeros_like(heat, dtype=torch.bool)
     left[:, :, : heat.shape[2] // 2] = True
-    share = mass(heat.flatten(1), left.flatten(1))
+    share = mass(heat.flatten(1), left.flatten(1), torch.ones_like(left.flatten(1)))
     return share.masked_fill(heat.flatten(1).amax(dim=1) <= 0, torch.nan)
 
 
@@ -188,7 +188,7 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     title = "AII, Figure 1: two objects in one picture"
     found = {}
     for cells in by_network:
-        model, seed = cells[0].config.names["model"], cells[0].seed
+        model, seed = cells[0].config.names["model"], cells[0].seeds.images
         found[model] = pairs(classes(cells[0]), seed)
         if not found[model]:
             raise UserError(f"{model} gives all of these images one class; composites need two. Raise data.limit.")

@@ -38,6 +38,7 @@ from bench.running.compute import prepare
 from bench.running.job import Job, bind
 from bench.running.post import build_method
 from bench.running.runner import predict
+from bench.seeds import Seeds
 from bench.studies import digits, study
 from bench.studies.digits import PAIR, PATCH, SIZE, Digits
 
@@ -68,7 +69,7 @@ def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digit
             config = load([*rest, f"method={name}"])
             config = Config(config.cfg, {"data": "digits", "model": f"digits-{kind}", "method": name}, config.overrides)
             method = build_method(config.cfg.method)
-            bind(method, source, config.cfg.run.seed)
+            bind(method, source, Seeds.of(config.cfg.run).images)
             found[kind].append(
                 Job(
                     config=config,
@@ -76,7 +77,7 @@ def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digit
                     weights=weights,
                     compute=settings,
                     source=source,
-                    ids=select(source.ids, config.cfg.run.seed, limit=config.cfg.data.limit),
+                    ids=select(source.ids, Seeds.of(config.cfg.run).images, limit=config.cfg.data.limit),
                     method=method,
                     metrics={},
                     results=Path(config.cfg.paths.results),

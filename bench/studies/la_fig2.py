@@ -72,7 +72,7 @@ class Walk:
 def paths(x: Images, target: Targets, rng: Rng, classes: int) -> dict[str, Walk]:
     """The four of the module's docstring, with the settings of their methods.  classes: how many the network has."""
     mfaba, agi, la = (load([f"method={name}"]).cfg.method for name in ("mfaba", "agi", "la"))
-    first = explored_classes(Rng(rng.seed, "agi", rng.ids, x.device), agi.classes, agi.n_classes, classes)[0]
+    first = explored_classes(rng.named("agi"), agi.classes, agi.n_classes, classes)[0]
     ours, other = log_probability(target), log_probability(other_than(target, first, classes))
     return {
         "mfaba": Walk(ours, lambda point, s: (point - mfaba.alpha * s).clamp(x - mfaba.box, x + mfaba.box).clamp(0, 1)),
@@ -92,7 +92,7 @@ def readings(model: nn.Module, x: Images, target: Targets, rng: Rng, *, names: t
 
 def of_path(rng: Rng, name: str) -> Rng:
     """A stream of its own, so that no path depends on which others are walked."""
-    return Rng(rng.seed, f"la_fig2 {name}", rng.ids, rng.keys.device)
+    return rng.named(f"la_fig2 {name}")
 
 
 def walk(model: nn.Module, x: Images, target: Targets, path: Walk, rng: Rng, steps: int) -> Tensor:
@@ -134,7 +134,7 @@ def measured(job: Job, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     found = []
     for batch in study.batches(job):
         target = predict(job, batch, batch.x)[1]
-        rng = Rng(job.seed, "la_fig2", batch.padded_ids, batch.x.device)
+        rng = job.rng(batch.padded_ids, batch.x.device).named("la_fig2")
         found.append(job.method(job.network, batch.x, target, rng)[: len(batch.ids)].cpu())
     if not found:
         raise UserError("None of the images can be read.")

@@ -24,6 +24,7 @@ from bench.report.table import Entry, measured
 from bench.running.forecast import forecast
 from bench.running.job import Job, bind, open_job
 from bench.running.post import build_method
+from bench.seeds import Seeds
 from bench.text import duration
 
 Draw = Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
@@ -54,7 +55,7 @@ def cells(overrides: list[str], methods: tuple[str, ...]) -> list[list[Job]]:
         opened = [open_job(configs[0])]
         for config in configs[1:]:
             method = build_method(config.cfg.method)
-            bind(method, opened[0].source, opened[0].seed)
+            bind(method, opened[0].source, opened[0].seeds.images)
             opened.append(replace(opened[0], config=config, method=method))
         found.append(opened)
     return found
@@ -115,7 +116,7 @@ def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> 
     said = elsewhere(overrides)
     return [
         f"Data: {images}.",
-        f"Settings: precision {cfg.compute.precision}, seed {cfg.run.seed}, target {cfg.run.target}, device "
+        f"Settings: precision {cfg.compute.precision}, seed {Seeds.of(cfg.run).told()}, target {cfg.run.target}, device "
         f"{first.compute.device_name}; Heatproof {bench.__version__}, protocol {bench.PROTOCOL}.",
         f"Weights: {weights}.",
         interval(cfg),

@@ -10,7 +10,9 @@ Reads the rows of `experiment=trust` (conf/experiment/trust.yaml) and ranks its 
     readout      probability, logit, KL(uniform || p)
     normalised   (r - r0) / (r1 - r0), r0 at the baseline and r1 at the image, of each curve, before the mean over images
     correct      only images that the network gets right
-    seed         of draws and class lists; methods without any keep their score; over the images that the seeds have
+    draws        seeds of what is drawn for an image; methods without draws keep their score; over the images that have rows
+    classes      seeds of the lists of false classes; the same
+    images       half of the images, drawn by three seeds
     post         magnitudes; magnitudes, pooled over channels and blurred
 
 One is varied at a time; all else is that of `unified`. Rankings are compared by Kendall's tau-b; a claim (`la above agi`)
@@ -33,6 +35,7 @@ from bench.report import intervals, paper_table
 from bench.report.document import Document
 from bench.report.significance import tau_b
 from bench.report.table import Column, Entry, Table, columns
+from bench.rng import lots
 from bench.store import records
 from bench.store.rows import Rows, load_rows
 from bench.studies import study
@@ -50,6 +53,9 @@ GAMES = {
     "logit": "readout logit",
     "kl": "readout KL",
 }
+BASE = "seeds 0, their images"
+SEEDS = ("draws", "classes")
+HALVES = (1, 2, 3)  # seeds of the images
 QUANTITIES = {"insertion": "Insertion", "gap": "GAP"}
 SMALLEST = 0.05  # of what lies between a curve's ends, to divide by it
 
@@ -68,26 +74,35 @@ class Ranked:
 
 
 def variants(found: Mapping[str, Scores], named: list[str]) -> list[Ranked]:
-    """All that there are rows of.  found: {metric: {label: rows}}, a label "la" or "la, seed 1"."""
+    """All that there are rows of.  found: {metric: {label: rows}}, a label "la" or "la, draws 1"."""
     plain = {metric: {k: rows for k, rows in scores.items() if ", " not in k} for metric, scores in found.items()}
     black = plain.get(REFERENCE, {})
-    made = [(GAMES[metric], plain[metric], {}) for metric in GAMES if plain.get(metric)]
-    made.append(("normalised curves", {row: normalised(rows) for row, rows in black.items()}, {}))
+    made = [(GAMES[metric], plain[metric]) for metric in GAMES if plain.get(metric)]
+    made.append(("normalised curves", {row: normalised(rows) for row, rows in black.items()}))
     right = {row: rows[rows["prediction"] == rows["label"]] for row, rows in black.items()}
-    made.append(("correct only", right, {}))
+    made.append(("correct only", right))
+    for seed in HALVES:
+        made.append((f"images {seed}", half(black, seed)))
     for name in named:
         own = {
             k.removesuffix(f", {name}"): rows for k, rows in found.get(REFERENCE, {}).items() if k.endswith(f", {name}")
         }
-        if own and name.startswith("seed"):
+        if own and name.startswith(SEEDS):
             some = set.intersection(*(set(rows.index) for rows in own.values()))
-            if not any(variant[0].startswith("seed 0") for variant in made):
-                made.append(("seed 0, their images", _of(black, some), {}))
-            made.append((name, _of(black, some) | own, {}))
+            if not any(variant[0] == BASE for variant in made):
+                made.append((BASE, _of(black, some)))
+            made.append((name, _of(black, some) | own))
         elif own:
-            made.append((f"post {name}", own, {}))
-    ranked = [Ranked(name, {q: _table(scores, q) for q in QUANTITIES}) for name, scores, _ in made if scores]
+            made.append((f"post {name}", own))
+    ranked = [Ranked(name, {q: _table(scores, q) for q in QUANTITIES}) for name, scores in made if scores]
     return [one for one in ranked if all(len(table) for table in one.scores.values())]
+
+
+def half(scores: Scores, seed: int) -> Scores:
+    """The rows of every second image, in an order that the seed draws."""
+    images = sorted(set.union(set(), *(set(rows.index) for rows in scores.values())))
+    drawn = lots(seed, "trust/images", images)
+    return _of(scores, {image for _, image in sorted(zip(drawn, images, strict=True))[::2]})
 
 
 def normalised(rows: pd.DataFrame) -> pd.DataFrame:

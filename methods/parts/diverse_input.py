@@ -9,6 +9,7 @@ torch's `interpolate` on a GPU does not.
 Agrees with: torch's `interpolate`, `pad` and, where the canvas is shrunk back, `interpolate` again.
 """
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -33,19 +34,48 @@ def diverse_gradient(
     """
     if probability == 0:
         return input_gradient(model, x, objective)
-    rows, columns, shown = random_view(rng, x, rate=rate, probability=probability, resize_back=resize_back)
-    if rows.shape[2] == rows.shape[3]:
-        same = torch.eye(len(rows[0, 0]), dtype=x.dtype, device=x.device)
-        rows, columns = (torch.where(shown[:, None, None, None], matrix, same) for matrix in (rows, columns))
-    elif not bool(shown):
+    view, coin = random_view(rng, x, rate=rate)
+    shown = (coin < probability).expand(len(x)).nonzero()[:, 0]  # the coin of a run is that of all
+    if not len(shown):
         return input_gradient(model, x, objective)
-    return rows.mT @ input_gradient(model, rows @ x @ columns.mT, objective) @ columns
+    rows, columns = view.of(shown).matrices(x, resize_back=resize_back)
+    if rows.shape[2] != rows.shape[3]:  # all images have it
+        return rows.mT @ input_gradient(model, rows @ x @ columns.mT, objective) @ columns
+    seen = x.clone(memory_format=torch.contiguous_format)
+    seen[shown] = rows @ seen[shown] @ columns.mT
+    gradient = input_gradient(model, seen, objective)
+    gradient[shown] = rows.mT @ gradient[shown] @ columns
+    return gradient
 
 
-def random_view(
-    rng: Rng, x: Images, *, rate: float, probability: float, resize_back: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """rows and columns, [B, 1, side', side], and the coin, [B]. Four draws an image: size, top, left, coin.
+@dataclass(frozen=True)
+class View:
+    """Of each image: its new side, and where it lies on the canvas.  Whole numbers, [B]."""
+
+    size: Tensor
+    top: Tensor
+    left: Tensor
+    canvas: int
+
+    def of(self, images: Tensor) -> "View":
+        """Of some of the images; the one view of a run is of them all."""
+        one = len(self.size) == 1
+        size, top, left = (values if one else values[images] for values in (self.size, self.top, self.left))
+        return View(size, top, left, self.canvas)
+
+    def matrices(self, x: Images, *, resize_back: bool) -> tuple[Tensor, Tensor]:
+        """rows and columns, [B, 1, side', side]."""
+        side, canvas = x.shape[3], self.canvas
+        rows, columns = placed(self.size, self.top, side, canvas), placed(self.size, self.left, side, canvas)
+        if resize_back and canvas != side:
+            one = self.size[:1]
+            back = placed(torch.full_like(one, side), torch.zeros_like(one), canvas, side)
+            rows, columns = back @ rows, back @ columns
+        return rows, columns
+
+
+def random_view(rng: Rng, x: Images, *, rate: float) -> tuple[View, Tensor]:
+    """A view of each image, and a coin in (0, 1), [B]. Four draws an image: size, top, left, coin.
 
     A side of 224 becomes one of 224 … 256 on a canvas of 257 at rate 1.15, one of 201 … 223 on a canvas of 224 at 0.9.
     """
@@ -54,12 +84,7 @@ def random_view(
     draw = rng.uniform(4).double()  # [B, 4]; in float32 a product could round up to the end that is left out
     size = smallest + (draw[:, 0] * (canvas - smallest)).floor()
     top, left = (draw[:, 1:3] * (canvas - size)[:, None]).floor().to(x.dtype).unbind(dim=1)
-    size = size.to(x.dtype)
-    rows, columns = placed(size, top, side, canvas), placed(size, left, side, canvas)
-    if resize_back and canvas != side:
-        back = placed(torch.full_like(size[:1], side), torch.zeros_like(size[:1]), canvas, side)
-        rows, columns = back @ rows, back @ columns
-    return rows, columns, draw[:, 3] < probability
+    return View(size.to(x.dtype), top, left, canvas), draw[:, 3]
 
 
 def placed(size: Tensor, offset: Tensor, side: int, canvas: int) -> Tensor:
@@ -67,6 +92,6 @@ def placed(size: Tensor, offset: Tensor, side: int, canvas: int) -> Tensor:
     pixel = torch.arange(canvas, dtype=size.dtype, device=size.device) - offset[:, None]  # [B, canvas]
     source = ((pixel + 0.5) * side / size[:, None] - 0.5).clamp(0, side - 1)
     near = torch.arange(side, dtype=size.dtype, device=size.device)
-    weight = (1 - (source[:, :, None] - near).abs()).relu()
+    weight = (source[:, :, None] - near).abs_().neg_().add_(1).relu_()
     inside = (pixel >= 0) & (pixel < size[:, None])
-    return (weight * inside[:, :, None])[:, None]
+    return weight.mul_(inside[:, :, None])[:, None]

@@ -40,9 +40,11 @@ class RescaleEverywhere(SeenFunctions):
         rule = RULES.get(name.removesuffix("_") if in_place else name)
         if rule is None or not torch.is_grad_enabled() or not any(varies(a) for a in args):
             return func(*args, **kwargs)
-        if in_place:
-            return args[0].copy_(rule(lambda x, *rest, **more: func(x.clone(), *rest, **more), *args, **kwargs))
-        return rule(func, *args, **kwargs)
+        if not in_place:
+            return rule(func, *args, **kwargs)
+        if rule is elementwise and not args[0]._is_view():
+            return elementwise(func, *args, in_place=True, **kwargs)
+        return args[0].copy_(rule(lambda x, *rest, **more: func(x.clone(), *rest, **more), *args, **kwargs))
 
 
 @contextmanager
@@ -74,7 +76,19 @@ def varies(t: object) -> bool:
 
 def standing_for(value: Tensor, line: Tensor) -> Tensor:
     """The value of the one, the gradient of the other."""
-    return value.detach() + (line - line.detach())
+    return _StandingFor.apply(line, (value.detach(),))
+
+
+class _StandingFor(torch.autograd.Function):
+    """The value in a tuple, in which autograd does not see it."""
+
+    @staticmethod
+    def forward(ctx, line: Tensor, value: tuple[Tensor]) -> Tensor:
+        return value[0]
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
 
 
 def difference(t: Tensor) -> Tensor:
@@ -90,12 +104,18 @@ def middle(t: Tensor) -> Tensor:
 
 
 def meet(t: Tensor) -> Tensor:
-    """Where image and baseline differ by so little that a quotient by the difference is noise.
+    """Where image and baseline differ by so little that a quotient by the difference is noise, for both halves.
 
     |x - x0| <= sqrt(eps) (|x| + |x0|): 1.5e-8 of their size in float64, 3e-4 in float32. Never across zero, so a ReLU's
     derivative is its slope wherever it stands in for it. (captum: 1e-10, absolute, at every precision.)
     """
-    return difference(t).abs() <= torch.finfo(t.dtype).eps ** 0.5 * 2 * middle(t.abs())
+    x, x0 = t.detach().chunk(2)
+    return torch.cat([_meet(x, x0, x - x0)] * 2)
+
+
+def _meet(x: Tensor, x0: Tensor, apart: Tensor) -> Tensor:
+    """Of one half, both of which are `apart`."""
+    return apart.abs() <= x.abs().add_(x0.abs()).mul_(torch.finfo(x.dtype).eps ** 0.5)
 
 
 def slope(x: Tensor, y: Tensor, derivative: Tensor) -> Tensor:
@@ -104,15 +124,51 @@ def slope(x: Tensor, y: Tensor, derivative: Tensor) -> Tensor:
     return torch.where(meet(x), derivative, quotient).nan_to_num(0, 0, 0)
 
 
-def elementwise(f: Callable, *args, **kwargs) -> Tensor:
+def elementwise(f: Callable, *args, in_place: bool = False, **kwargs) -> Tensor:
     """y = f(x), number by number: the rescale rule itself."""
     i, *others = (i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad)
-    x, point = args[i], args[i].detach().requires_grad_()
-    y = f(*args[:i], point, *args[i + 1 :], **kwargs)
-    if others or y.shape != x.shape:
+    if others:
         return f(*args, **kwargs)
-    (derivative,) = torch.autograd.grad(y.sum(), point)
-    return standing_for(y, x * slope(x, y, derivative))
+    x = args[i]
+    made = _Rescaled.apply(x, lambda z: f(*args[:i], z, *args[i + 1 :], **kwargs), in_place)
+    return f(*args, **kwargs) if made is None else made
+
+
+class _Rescaled(torch.autograd.Function):
+    """f(x), or None where f changes the shape; its gradient is the slope. In place it is computed as f does it."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, f: Callable, in_place: bool) -> Tensor | None:
+        image, baseline = x.chunk(2)
+        apart = image - baseline
+        together = _meet(image, baseline, apart)
+        derivative = _derivative(f, x) if together.any() else None
+        y = f(x)
+        if y.shape != x.shape:
+            return None
+        if in_place:
+            ctx.mark_dirty(x)
+        image, baseline = y.chunk(2)
+        quotient = (image - baseline).div_(apart)  # both halves have it
+        if derivative is None:
+            slope = quotient.nan_to_num_(0, 0, 0)
+        else:
+            slope = torch.where(torch.cat([together] * 2), derivative, torch.cat([quotient] * 2)).nan_to_num_(0, 0, 0)
+        ctx.save_for_backward(slope)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        if len(slope) == len(gradient):
+            return gradient * slope, None, None
+        return (gradient.unflatten(0, (2, -1)) * slope).flatten(0, 1), None, None
+
+
+def _derivative(f: Callable, x: Tensor) -> Tensor:
+    with torch.enable_grad():
+        point = x.detach().requires_grad_()
+        return torch.autograd.grad(f(point.clone()).sum(), point)[0]
 
 
 def product(f: Callable, a: Tensor | int | float, b: Tensor | int | float, *rest, **kwargs) -> Tensor:

@@ -41,7 +41,7 @@ def targeted_paths(
     """
     with torch.no_grad():
         n = model(x).shape[1]
-    listed = explored_classes(Rng(rng.seed, "agi", rng.ids, x.device), classes, n_classes, n)
+    listed = explored_classes(rng.named("agi"), classes, n_classes, n)
     wanted = torch.stack([other_than(target, t, n) for t in listed])  # [runs, B]
 
     def step(now: Slots) -> tuple[Images, Images, Tensor]:

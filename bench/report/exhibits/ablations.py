@@ -21,7 +21,7 @@ VARIED = ("method.", "metric.", "model.", "precision", "seed", "target")  # a de
 Settings = dict[str, str]
 PLACE, ABOUT = (
     "Ablations",
-    "Runs that differ in one setting. Point: mean over images; bar: its 95 % bootstrap interval.",
+    "Runs that differ in one setting. Point: mean over images; bar: its 95 % interval.",
 )
 
 

@@ -11,7 +11,7 @@ from bench.report.quantities import ARROWS
 
 GAP = "gap"  # of the first metric that has one
 ABOUT = (
-    "Left and below is cheap and unfaithful. Point: mean GAP over images, and its 95 % bootstrap interval; grey: controls. "
+    "Left and below is cheap and unfaithful. Point: mean GAP over images, and its 95 % interval; grey: controls. "
     "Passes: forward and backward ones of the method for one image, mean over images. Seconds: of the method, an image's "
     "share of its batch, on the device above; of a first batch, its library's import too."
 )

@@ -17,6 +17,8 @@ from urllib.parse import quote
 import pandas as pd
 from omegaconf import DictConfig
 
+from bench.report.drawing import checked
+
 TOP = "At a glance"  # the place above the tables; any other is a section of its own, below them
 
 
@@ -63,7 +65,10 @@ class Figure:
 
     @classmethod
     def of(cls, plain: dict) -> "Figure":
+        """ValueError: a drawing is not one of ours."""
         pairs = {name: tuple(map(tuple, plain[name])) for name in ("svg", "legend")}
+        pairs["svg"] = tuple((words, checked(svg)) for words, svg in pairs["svg"])
+        plain = {name: value for name, value in plain.items() if name != "html"}
         return cls(**plain | pairs | {name: tuple(plain[name]) for name in ("files", "notes")})
 
 

@@ -23,6 +23,7 @@ from bench.report.exhibits.exhibit import Figure, Found
 from bench.report.quantities import Quantities
 from bench.report.table import number
 from bench.report.templates import environment
+from bench.seeds import Seeds
 from bench.store.maps import Maps
 from bench.store.rows import Rows
 from bench.text import natural
@@ -114,7 +115,7 @@ def photographs(cfg: DictConfig, data: str, record: dict) -> "Source | None":
 
     try:
         settings = OmegaConf.create(_settings(cfg, data, record) | dict.fromkeys(SELECTION))
-        return open_source(settings, Preprocessing(**record["preprocessing"]), cfg.run.seed)[0]
+        return open_source(settings, Preprocessing(**record["preprocessing"]), Seeds.of(cfg.run).images)[0]
     except (UserError, OSError, ImportError):
         return None
 
@@ -182,14 +183,19 @@ def _polyline(curve: np.ndarray) -> str:
 def _settings(cfg: DictConfig, data: str, record: dict) -> dict:
     """Of the source: as asked for now, if it is that one; else as recorded, of a source that this program knows.
 
-    A record may come from elsewhere, so the class that is opened is never the one it names.
+    A record may come from elsewhere, so the class that is opened is never the one it names, nothing is fetched for it, and
+    what it says is no expression.
     """
     choices = OmegaConf.select(cfg, "hydra.runtime.choices") or {}
     if choices.get("data") == data:
         return OmegaConf.to_container(cfg.data, resolve=True)
     known = OmegaConf.to_container(load([f"data={data}"]).cfg.data, resolve=True)
-    recorded = {key: value for key, value in record["config"]["data"].items() if not isinstance(value, dict | list)}
-    return known | {key: recorded[key] for key in known.keys() & recorded.keys() - {"_target_"}}
+    recorded = {
+        key: value
+        for key, value in record["config"]["data"].items()
+        if not isinstance(value, dict | list) and "${" not in str(value)
+    }
+    return known | {key: recorded[key] for key in known.keys() & recorded.keys() - {"_target_", "path"}}
 
 
 def _exhibits(found: Found, runs: dict[str, dict], kinds: Mapping[str, Quantities]) -> tuple[list[Exhibit], int]:

@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.figures import heatmaps as figures
 from bench.report.exhibits.exhibit import Figure, Found
+from bench.seeds import Seeds
 from bench.store import maps as store
 from bench.store.rows import load_curves
 
@@ -74,7 +75,7 @@ def _photographs(config: Config, record: dict) -> tuple["Source", list[str]]:
 
     plan = config.cfg.experiment
     data = load([*config.overrides, *experiments.cells(plan)[0].overrides, *experiments.images(config)]).cfg.data
-    return open_source(data, Preprocessing(**record["preprocessing"]), config.cfg.run.seed)
+    return open_source(data, Preprocessing(**record["preprocessing"]), Seeds.of(config.cfg.run).images)
 
 
 class Source(Protocol):
@@ -140,5 +141,5 @@ def _read(results: Path, record: dict, image_ids: list[str]) -> tuple[Maps, Curv
     """Of a run the maps that were saved (run.save_attributions=true) and the curves, where its metric has any."""
     saved = store.Maps(results, str(record["attribution_id"]))
     maps = {image_id: found for image_id in image_ids if (found := saved.get(image_id)) is not None}
-    curves = load_curves(results, record["run_id"], image_ids)
+    curves = load_curves(results, record["cell"], record["run_id"], image_ids)
     return maps, {image_id: pair for image_id, pair in curves.items() if all(np.size(curve) > 1 for curve in pair)}

@@ -1,0 +1,142 @@
+"""What the numbers of an object come from, as a digest: a function's source and all that it reads, a network's layers.
+
+A command line's parts are known by the code that `_target_` names; a function of a notebook has none.
+"""
+
+import dis
+import functools
+import hashlib
+import importlib
+import inspect
+import re
+import sys
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.store import code
+
+PLAIN = (int, float, complex, str, bytes, bool, types.NoneType, torch.dtype, torch.device, np.dtype)
+Seen = dict[int, tuple[Any, str]]  # {id: the object, its digest}; the object, so that nothing else gets its id
+
+
+def digest(given: Any, name: str = "", seen: Seen | None = None) -> str:
+    """Of a function, or of what one reads: numbers, tensors, networks, other functions.
+
+    name: what an error calls it. UserError: an object of which nobody can say what it does.
+    """
+    seen = {} if seen is None else seen
+    if id(given) not in seen:
+        seen[id(given)] = (given, f"number {len(seen)}")  # of what refers to itself
+        seen[id(given)] = (given, hashlib.sha256(_told(given, name, seen).encode()).hexdigest()[:16])
+    return seen[id(given)][1]
+
+
+def structure(net: nn.Module) -> str:
+    """A network without what it learnt: its layers and their settings, and the code of those that no library has."""
+    kinds = {type(module) for module in net.modules()}
+    own = sorted(f"{kind.__qualname__} {_code(kind)}" for kind in kinds if not code.installed(kind.__module__))
+    return "\n".join([re.sub(r" at 0x[0-9a-f]+", "", repr(net)), *own])
+
+
+def importable(given: Any) -> str | None:
+    """The import path of a function or a class that the module of a file holds under its name; None: none does."""
+    module, name = getattr(given, "__module__", None) or "", getattr(given, "__qualname__", "")
+    there = sys.modules.get(module)
+    if module == "__main__" or not getattr(there, "__file__", None) or getattr(there, name, None) is not given:
+        return None
+    return f"{module}.{name}"
+
+
+def as_on_disk(module: str) -> None:
+    """UserError: the file of a module says something else than was imported from it."""
+    loaded = importlib.import_module(module)
+    file = Path(loaded.__file__ or "")
+    compiled = compile(file.read_text(encoding="utf-8"), str(file), "exec")
+    there = {part.co_name: part for part in compiled.co_consts if isinstance(part, types.CodeType)}
+    for name, value in vars(loaded).items():
+        own = isinstance(value, types.FunctionType) and value.__module__ == module and value.__name__ == name
+        if own and (name not in there or _compiled(value.__code__) != _compiled(there[name])):
+            raise UserError(
+                f"{file} has changed since {name} was imported from it: restart, or importlib.reload({module})."
+            )
+
+
+def _told(given: Any, name: str, seen: Seen) -> str:
+    match given:
+        case _ if isinstance(given, PLAIN):
+            return repr(given)
+        case list() | tuple():
+            return f"{type(given).__name__} {[digest(item, name, seen) for item in given]}"
+        case set() | frozenset():
+            return f"set {sorted(digest(item, name, seen) for item in given)}"
+        case Mapping():
+            return f"mapping {[(digest(key, name, seen), digest(value, name, seen)) for key, value in given.items()]}"
+        case Tensor():
+            return f"{given.dtype} {_told(given.detach().cpu().numpy(), name, seen)}"
+        case np.ndarray():
+            return f"{given.dtype} {given.shape} {hashlib.sha256(np.ascontiguousarray(given).tobytes()).hexdigest()}"
+        case types.ModuleType():
+            return code.digest(given.__name__)
+        case functools.partial():
+            return f"partial {[digest(part, name, seen) for part in (given.func, given.args, given.keywords)]}"
+        case nn.Module():
+            state = {key: value for key, value in given.state_dict().items() if isinstance(value, Tensor)}
+            return f"{structure(given)} {digest(state, name, seen)}"
+    if where := importable(given):
+        return f"{where.rpartition('.')[2]} {code.digest(where)}"
+    if callable(given) and hasattr(given, "__qualname__") and code.installed(given.__module__ or "builtins"):
+        return f"{given.__module__}.{given.__qualname__}"
+    if isinstance(given, types.FunctionType | type):
+        return f"{_source(given)} {[(key, digest(value, key, seen)) for key, value in sorted(_reads(given).items())]}"
+    raise UserError(
+        f"{name or repr(given)} is a {type(given).__name__}, of which no digest can be made, and rows that are kept must "
+        "say what they come from: let the function read numbers, tensors or networks, or leave the folder out."
+    )
+
+
+def _code(kind: type) -> str:
+    where = importable(kind)
+    return code.digest(where) if where else _source(kind)
+
+
+def _source(given: Any) -> str:
+    """A digest of its source; of a function whose source no file and no cell holds, of its compiled code."""
+    try:
+        return code.of_source(textwrap.dedent(inspect.getsource(given)))
+    except (OSError, TypeError, SyntaxError):
+        if isinstance(given, types.FunctionType):
+            return hashlib.sha256(repr(_compiled(given.__code__)).encode()).hexdigest()[:16]
+        raise UserError(f"The source of {given.__qualname__} is nowhere to be found: put it into a file.") from None
+
+
+def _compiled(of: types.CodeType) -> tuple:
+    """Compiled code, without where it stood."""
+    constants = [_compiled(part) if isinstance(part, types.CodeType) else repr(part) for part in of.co_consts]
+    return of.co_code, of.co_names, of.co_varnames, tuple(constants)
+
+
+def _reads(given: types.FunctionType | type) -> dict[str, Any]:
+    """What a function reads from around it: globals, closures, defaults; of a class, what its methods read."""
+    if isinstance(given, type):
+        methods = [value for value in vars(given).values() if isinstance(value, types.FunctionType)]
+        return {key: value for method in methods for key, value in _reads(method).items() if value is not given}
+    found = {name: given.__globals__[name] for name in _globals(given.__code__) if name in given.__globals__}
+    for name, cell in zip(given.__code__.co_freevars, given.__closure__ or (), strict=True):
+        found[name] = cell.cell_contents
+    defaults = {"its defaults": given.__defaults__, "its keyword defaults": given.__kwdefaults__}
+    return found | {key: value for key, value in defaults.items() if value}
+
+
+def _globals(of: types.CodeType) -> Iterator[str]:
+    yield from (step.argval for step in dis.get_instructions(of) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    for part in of.co_consts:
+        if isinstance(part, types.CodeType):
+            yield from _globals(part)
