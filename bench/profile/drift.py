@@ -25,6 +25,7 @@ class Drift:
     plain: pd.Series  # the mean of each method
     mode: pd.Series
     of_image: pd.Series  # by method, the largest change of an image's score
+    of_image_mean: float  # over all methods and images
     images: int  # that were scored by all methods in both
     swapped: int  # of the pairs of methods, those whose order by the mean is another one
     pairs: int
@@ -42,14 +43,15 @@ def drifts(plain: pd.DataFrame, mode: pd.DataFrame) -> Iterator[Drift]:
         before, after = (_of(scores, metric, quantity) for scores in (plain, mode))
         whole = (before.notna() & after.notna()).all(axis=1)
         before, after = before[whole], after[whole]
-        means = before.mean(), after.mean()
+        means, changes = (before.mean(), after.mean()), (after - before).abs()
         swapped = _orders(means[0].to_numpy()[None]) != _orders(means[1].to_numpy()[None])
         of_images = _orders(before.to_numpy()) != _orders(after.to_numpy())
         yield Drift(
             metric,
             quantity,
             *means,
-            of_image=(after - before).abs().max(),
+            of_image=changes.max(),
+            of_image_mean=float(changes.to_numpy().mean()) if changes.size else float("nan"),
             images=int(whole.sum()),
             swapped=int(swapped.sum()),
             pairs=swapped.size,
@@ -62,10 +64,10 @@ def tables(found: Compared) -> list[Table]:
     for mode in found.modes:
         for drift in drifts(found.plain.values, mode.scores.values):
             name = Entry(f"{drift.metric} {drift.quantity}")
-            rows.append([Entry(mode.name), name, _small(drift.of_mean), _small(drift.of_image.max()), *_swaps(drift)])
+            rows.append([Entry(mode.name), name, small(drift.of_mean), small(drift.of_image.max()), *swaps(drift)])
             for method, mean in drift.plain.items():
                 change, worst = drift.mode[method] - mean, drift.of_image[method]
-                values = (Entry(f"{mean:.6f}", mean), Entry(f"{change:+.1e}", change), _small(worst))
+                values = (Entry(f"{mean:.6f}", mean), Entry(f"{change:+.1e}", change), small(worst))
                 detail.append([Entry(mode.name), name, Entry(str(method)), *values])
     shown = (
         [Table("What faster modes change", columns("Mode", *NAMES), rows, below=[*BELOW, *_seen(found)])]
@@ -134,7 +136,7 @@ def _orders(scores: np.ndarray) -> np.ndarray:
     return np.sign(scores[:, first] - scores[:, second])
 
 
-def _swaps(drift: Drift) -> list[Entry]:
+def swaps(drift: Drift) -> list[Entry]:
     if not drift.pairs:
         return [Entry(NOTHING), Entry(NOTHING)]
     share = drift.swapped_images
@@ -142,7 +144,7 @@ def _swaps(drift: Drift) -> list[Entry]:
     return [Entry(f"{drift.swapped} of {drift.pairs}", float(drift.swapped)), alone]
 
 
-def _small(value: float) -> Entry:
+def small(value: float) -> Entry:
     return Entry(NOTHING) if np.isnan(value) else Entry(f"{value:.1e}", float(value))
 
 
