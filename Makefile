@@ -17,18 +17,18 @@ OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METH
 LAUNCH = $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER) $(if $(SHARDS),hydra.launcher.shards=$(SHARDS)))
 SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) $(if $(DEVICE),compute.device=$(DEVICE)) \
 	'paths.results="$(RESULTS)"' $(ARGS)
-EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+EXPERIMENTS := $(filter-out reference-%,$(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml)))))
 # Figures that are no experiment: a recipe of its own each, which writes $(RESULTS)/report/NAME.png and .pdf (NAME: la_fig2).
 FIGURES := la-fig2 aii-fig1 aii-fig2
-TARGETS := $(filter-out demo trust atlas,$(EXPERIMENTS)) $(FIGURES)
+TARGETS := $(filter-out demo trust atlas reference-%,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster-test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo test cluster-test coverage gpu smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@for f in $$(ls conf/experiment/*.yaml | sort -V); do n=$$(basename $$f .yaml | tr _ -); \
-	  [ $$n = demo ] || printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')"; done
+	  case $$n in demo|reference-*) ;; *) printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')";; esac; done
 	@echo "Tables take MODELS= METHODS= CONTROLS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS=."
 
 # Each set-up is a file that says it is done: nothing is installed twice, and a change of pyproject.toml installs what is new.
@@ -58,6 +58,10 @@ $(VENV)/digits: $(VENV)/demo
 	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,digits]"
 	touch $@
 
+$(VENV)/docs: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,docs]"
+	touch $@
+
 setup: $(VENV)/demo ## install Heatproof into .venv
 
 demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photographs, in minutes
@@ -71,8 +75,14 @@ test: $(VENV)/dev ## all tests
 cluster-test: $(VENV)/cluster ## the launchers on real engines: a Ray cluster of two nodes, a Slurm of one; some minutes, Slurm as root
 	$(PY) -m pytest -m cluster
 
+gpu: $(VENV)/dev $(VENV)/others ## what a GPU can tell, in nine minutes: tests on it, passes, drift, efficiency; writes docs/performance-gpu.md
+	$(PY) scripts/gpu.py $(ARGS)
+
 coverage: $(VENV)/dev ## which lines no test runs
-	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
+	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=heatproof --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
+
+docs: $(VENV)/docs ## the documentation as a site, build/site, links checked
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
 	$(PY) -m bench.sanity -m method=$(or $(call COMMAS,$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
@@ -94,6 +104,13 @@ lite0: $(VENV)/demo ## the designs of LA's Table 1 and AII's Tables 1 to 3 on Ef
 	-$(PY) -m bench.run experiment=aii_table1 'experiment.metrics=[unified,fair,kl]' $(LAUNCH) $(OPTIONS)
 	$(MAKE) --keep-going $(LITE0) MODELS=$(MODELS) DATA=$(DATA); status=$$?; \
 	  $(PY) -m bench.report 'paths.results="$(RESULTS)"' && exit $$status
+
+# Rows that others may compare with: CIRCLES=a,b (all, if it is not said), PROCESSES= side by side. Goes on from what is there.
+REFERENCE = $(if $(filter file,$(origin RESULTS)),results/reference,$(RESULTS))
+reference: $(VENV)/others $(VENV)/dev ## the rows of results/reference, from LA's images at ROOT=; CIRCLES=, PROCESSES=, DEVICE=, LIMIT=
+	$(PY) -m bench.reference $(if $(CIRCLES),circles=$(call COMMAS,$(CIRCLES))) $(if $(PROCESSES),processes=$(PROCESSES)) \
+	  $(subst 'paths.results="$(RESULTS)"','paths.results="$(REFERENCE)"',$(OPTIONS)); status=$$?; \
+	  $(PY) -m bench.store compact "$(REFERENCE)" curves=false && exit $$status
 
 # Figures that are computed in one go. Their networks and methods are lists, as in a sweep.
 WHAT = $(if $(MODELS),model=$(call COMMAS,$(MODELS))) $(if $(METHODS),method=$(call COMMAS,$(METHODS))) \

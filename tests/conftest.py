@@ -8,6 +8,7 @@ from torch import nn
 from bench.images.preprocessing import Preprocessing
 from bench.networks.network import Network
 from bench.rng import Rng
+from bench.running.compute import set_precision
 
 SIZE, CLASSES, IDS = 16, 6, ["cat", "dog", "fox", "owl"]
 SETTINGS = {  # what a method must be given, and what makes a dear one cheap
@@ -27,10 +28,23 @@ NETWORK = {  # the class of the network of a method that Cnn does not suit
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device", default="cpu", help="where the contract tests of methods and metrics compute: cpu, cuda"
+    )
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Tests share their cores with each other; more threads make small networks slower."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def device(request) -> torch.device:
+    """Where the contract tests compute; full precision there."""
+    set_precision("fp64")
+    return torch.device(request.config.getoption("--device"))
 
 
 class Cnn(nn.Module):
@@ -85,14 +99,14 @@ def network(net: nn.Module, size: int = SIZE, feature_layer: str | None = "featu
 
 
 @pytest.fixture
-def cnn() -> Network:
+def cnn(device) -> Network:
     """float64, 16 × 16 pixels to 6 classes, weights scaled up so that predictions differ and change along a path."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         net = Cnn()
     for parameter in net.parameters():
         parameter.data *= 2
-    return network(net).double()
+    return network(net).double().to(device)
 
 
 def small(kind: type[nn.Module], feature_layer: str | None = None) -> Network:
@@ -103,9 +117,9 @@ def small(kind: type[nn.Module], feature_layer: str | None = None) -> Network:
 
 
 @pytest.fixture
-def x() -> torch.Tensor:
+def x(device) -> torch.Tensor:
     """float64 [4, 3, 16, 16] in (0, 1)."""
-    return Rng(7, "test images", IDS).uniform(3, SIZE, SIZE).double()
+    return Rng(7, "test images", IDS, device).uniform(3, SIZE, SIZE).double()
 
 
 @pytest.fixture
@@ -114,5 +128,5 @@ def target(cnn, x) -> torch.Tensor:
 
 
 @pytest.fixture
-def rng() -> Rng:
-    return Rng(0, "test", IDS)
+def rng(device) -> Rng:
+    return Rng(0, "test", IDS, device)

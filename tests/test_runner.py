@@ -49,6 +49,40 @@ def test_nothing_is_computed_twice_and_more_images_or_metrics_compute_only_what_
     assert len(rows_of(tmp_path)) == 18
 
 
+def test_a_device_without_room_gets_half_as_many_images_a_pass_and_nothing_is_lost(tmp_path, monkeypatch, capsys):
+    usual = ["method=ig", "method.steps=3", "metric=[unified]", "metric.unified.step=384", "data.limit=5"]
+    complete(small_job(tmp_path / "at_two", *usual, "compute.batch_size=2"))
+    job = small_job(tmp_path / "narrow", *usual, "compute.batch_size=8")
+    passed, widths = job.network.forward, []
+
+    def crowded(x):
+        widths.append(len(x))
+        if len(x) > 2 and widths.count(8) > 3:  # in the middle of a batch
+            raise torch.OutOfMemoryError("no room")
+        return passed(x)
+
+    monkeypatch.setattr(job.network, "forward", crowded)
+    complete(job)
+    assert {2, 4, 8} <= set(widths)
+    assert capsys.readouterr().err.count("ran out of memory at") == 2
+    columns = ["image_id", "insertion", "deletion", "prediction"]
+    made, expected = (
+        rows_of(tmp_path / name).sort_values("image_id", ignore_index=True) for name in ("narrow", "at_two")
+    )
+    pd.testing.assert_frame_equal(made[columns], expected[columns], check_exact=False, rtol=1e-5)
+
+
+def test_a_device_without_room_for_one_image_is_an_error_that_says_so(tmp_path, monkeypatch):
+    job = small_job(tmp_path, *FAST, "data.limit=2")
+
+    def crowded(x):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(runner, "predict", lambda job, batch, x: crowded(x))
+    with pytest.raises(UserError, match="no room for one image"):
+        complete(job)
+
+
 def test_shards_are_disjoint_and_together_everything(tmp_path):
     parts = [small_job(tmp_path, *FAST, "data.limit=7", f"run.shard={i}/3").ids for i in range(3)]
     whole = small_job(tmp_path, *FAST, "data.limit=7").ids

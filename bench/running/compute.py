@@ -5,7 +5,7 @@ import platform
 import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from omegaconf import DictConfig
@@ -132,6 +132,30 @@ def find_batch_size(wanted: str | int, network: Network, device: torch.device) -
         file=sys.stderr,
     )
     return width
+
+
+def halved(compute: Compute, network: Network) -> Compute:
+    """Half as many images a pass: what is done where the device has run out of memory. Says so."""
+    if compute.batch_size == 1:
+        raise UserError(
+            f"{compute.device_name} has no room for one image of {network.name} at a time; give it more memory, or take "
+            "compute.device=cpu, a smaller model.size, or the memory from what else it computes."
+        )
+    if compute.device.type == "cuda":
+        torch.cuda.empty_cache()  # what lies there is cut for the wider passes
+    half = compute.batch_size // 2
+    try:
+        width = find_batch_size(half, network, compute.device)
+    except torch.OutOfMemoryError:
+        width = compute.batch_size
+    if width >= compute.batch_size:  # no room for half of them either, or each width above it rounds unevenly
+        width = half
+    print(
+        f"{compute.device_name} ran out of memory at {compute.batch_size} images a pass; from here on {width} "
+        f"(compute.batch_size={width} says so from the start).",
+        file=sys.stderr,
+    )
+    return replace(compute, batch_size=width)
 
 
 def _places_alike(network: Network, batch: int, device: torch.device) -> bool:

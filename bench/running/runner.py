@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
 from bench.running.attribution import again, attribute, remarks
+from bench.running.compute import halved
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
@@ -41,8 +42,7 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
         store.forget([image for image, metrics in work.items() if metric in metrics])
     try:
         for metrics, images in groupby(sorted(work, key=work.get), key=work.get):  # type: ignore[arg-type]
-            for batch in stream(job.source, list(images), job.compute.batch_size, job.compute.workers_for(len(work))):
-                rows, progress = rows_of(job, batch, metrics)  # type: ignore[arg-type]
+            for batch, rows, progress in computed(job, list(images), metrics):  # type: ignore[arg-type]
                 ids = [*batch.ids, *(failure.id for failure in batch.failures)]
                 prints = {image: job.made_of(image, batch.fingerprints.get(image, "")) for image in ids}
                 made = {image: Made(prints[image], batch.stamps.get(image)) for image in ids}
@@ -52,6 +52,23 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
     finally:  # also of a run that is ended on the way
         for store in stores.values():
             store.join()
+
+
+def computed(
+    job: Job, images: list[str], metrics: tuple[str, ...]
+) -> Iterator[tuple[Batch, dict[str, list[Row]], Progress]]:
+    """Batch after batch, with what `rows_of` makes of it. Where the device runs out of memory, the batch is begun again at
+    half the width, and so is what comes after it.
+    """
+    while images:
+        try:
+            for batch in stream(job.source, images, job.compute.batch_size, job.compute.workers_for(len(images))):
+                yield batch, *rows_of(job, batch, metrics)
+                images = images[len(batch.ids) + len(batch.failures) :]
+        except torch.OutOfMemoryError:
+            pass  # and the error is let go of before anything else: its traceback holds the tensors of the batch
+        if images:
+            job.compute = halved(job.compute, job.network)
 
 
 def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str, list[Row]], Progress]:
