@@ -241,6 +241,24 @@ def test_images_on_another_device_than_the_provider(cnn):
         engine_for(settings(ONNX), cnn, torch.device("cuda"))
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("Failed to allocate memory for requested buffer of size 9", torch.OutOfMemoryError), ("bad", ValueError)],
+)
+def test_a_device_without_room_is_said_as_torch_says_it(said, kind, monkeypatch, cnn, x):
+    import onnxruntime
+
+    class Full(onnxruntime.InferenceSession):
+        def run_with_iobinding(self, *_):
+            raise ValueError(said)
+
+    cnn = cnn.float()
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Full)
+    run = exported.opened(cnn, "CPU", CPU, tf32=False, again=False)
+    with pytest.raises(kind, match=said):
+        run(x.float())
+
+
 @pytest.mark.parametrize("library", ["onnxruntime", "onnx", "onnxscript"])
 def test_a_library_that_is_not_there_is_named_with_the_extra(library, cnn, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)

@@ -34,6 +34,7 @@ PROVIDERS = {  # what a user says: ONNX Runtime's name, the device it computes o
     "OpenVINO": ("OpenVINOExecutionProvider", "cpu", "onnxruntime-openvino"),
 }
 OPERATOR = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
+NO_ROOM = "Failed to allocate memory"  # how ONNX Runtime says it
 INSTALL = 'pip install "heatproof[engine]"'
 
 
@@ -95,7 +96,7 @@ def opened(
         ) from error
     if session.get_providers()[0] != named:  # it would go on without it
         raise UserError(f"compute.provider={provider}: ONNX Runtime could not start it here; is its library installed?")
-    return _runner(session, network, device)
+    return _runner(session, device)
 
 
 def digest(network: Network) -> str:
@@ -148,7 +149,8 @@ def written(file: Path) -> Iterator[Path]:
         ) from error
 
 
-def _runner(session: object, network: Network, device: torch.device) -> Callable[[Images], Logits]:
+def _runner(session: object, device: torch.device) -> Callable[[Images], Logits]:
+    """OutOfMemoryError: as torch says it, so that the width is halved."""
     classes = session.get_outputs()[0].shape[1]  # type: ignore[attr-defined]
 
     def run(x: Images) -> Logits:
@@ -159,7 +161,12 @@ def _runner(session: object, network: Network, device: torch.device) -> Callable
             bind(name, device.type, device.index or 0, np.float32, tuple(value.shape), value.data_ptr())
         if device.type == "cuda":
             torch.cuda.synchronize(device)  # it computes in a stream of its own
-        session.run_with_iobinding(binding)  # type: ignore[attr-defined]
+        try:
+            session.run_with_iobinding(binding)  # type: ignore[attr-defined]
+        except Exception as error:  # its own kind, whatever is wrong
+            if NO_ROOM in str(error):
+                raise torch.OutOfMemoryError(str(error)) from error
+            raise
         return logits
 
     return run
