@@ -37,6 +37,10 @@ def test_an_image_that_failed_in_either_counts_in_neither():
     assert drift.plain.tolist() == drift.mode.tolist() == pytest.approx([1.5, 2.25, 2.7])
 
 
+def test_what_no_image_has_in_both_is_left_out():
+    assert list(drifts(PLAIN, PLAIN * np.nan)) == []
+
+
 def test_one_method_has_no_order():
     (drift,) = drifts(PLAIN.iloc[:, :1], PLAIN.iloc[:, :1])
     assert drift.pairs == drift.swapped == 0

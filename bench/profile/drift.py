@@ -38,10 +38,15 @@ class Drift:
 
 
 def drifts(plain: pd.DataFrame, mode: pd.DataFrame) -> Iterator[Drift]:
-    """For each number of each metric.  plain, mode: [image, (method, metric, quantity)] of the same images, NaN: failed."""
+    """For each number of each metric that all methods have of some image.
+
+    plain, mode: [image, (method, metric, quantity)] of the same images, NaN: failed.
+    """
     for metric, quantity in dict.fromkeys(column[1:] for column in plain.columns):
         before, after = (_of(scores, metric, quantity) for scores in (plain, mode))
         whole = (before.notna() & after.notna()).all(axis=1)
+        if not whole.any():
+            continue
         before, after = before[whole], after[whole]
         means, changes = (before.mean(), after.mean()), (after - before).abs()
         swapped = _orders(means[0].to_numpy()[None]) != _orders(means[1].to_numpy()[None])
@@ -51,7 +56,7 @@ def drifts(plain: pd.DataFrame, mode: pd.DataFrame) -> Iterator[Drift]:
             quantity,
             *means,
             of_image=changes.max(),
-            of_image_mean=float(changes.to_numpy().mean()) if changes.size else float("nan"),
+            of_image_mean=float(changes.to_numpy().mean()),
             images=int(whole.sum()),
             swapped=int(swapped.sum()),
             pairs=swapped.size,
@@ -69,16 +74,12 @@ def tables(found: Compared) -> list[Table]:
                 change, worst = drift.mode[method] - mean, drift.of_image[method]
                 values = (Entry(f"{mean:.6f}", mean), Entry(f"{change:+.1e}", change), small(worst))
                 detail.append([Entry(mode.name), name, Entry(str(method)), *values])
-    shown = (
-        [Table("What faster modes change", columns("Mode", *NAMES), rows, below=[*BELOW, *_seen(found)])]
-        if rows
-        else []
-    )
     names = ("score", "method", "mean in fp32", "change of the mean", "largest change of an image")
-    shown += (
-        [Table("What faster modes change, by method", columns("Mode", *names), detail, folded=True)] if rows else []
-    )
-    return shown + ([_speeds(found)] if found.modes else [])
+    drifting = [
+        Table("What faster modes change", columns("Mode", *NAMES), rows, below=[*BELOW, *_seen(found)]),
+        Table("What faster modes change, by method", columns("Mode", *names), detail, folded=True),
+    ]
+    return [*(drifting if rows else []), *([_speeds(found)] if found.modes else [])]
 
 
 NAMES = (
