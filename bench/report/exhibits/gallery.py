@@ -255,9 +255,8 @@ def _judged(results: Path, runs: dict[str, dict], shown: set[str], images: set[s
     wanted, found = {runs[i]["attribution_id"] for i in shown}, {}
     for run_id, record in runs.items():
         if record.get("attribution_id") in wanted:
-            rows = Rows(results, record["cell"], run_id).read().to_pandas()
-            if len(rows):
-                rows = rows[rows["image_id"].isin(images) & (rows["status"] == "ok")]
+            rows = Rows(results, record["cell"], run_id).read(images=images).to_pandas()
+            rows = rows[rows["status"] == "ok"]
             for row in rows.to_dict("records"):
                 found.setdefault((record["attribution_id"], row["image_id"]), {})[record["cell"]["metric"]] = row
     return found
