@@ -48,6 +48,7 @@ def _chart(part: pd.DataFrame, found: Found) -> ranked.Chart:
             named(line["row"], line["run_id"], found),
             *(line[name] for name in ("mean", "ci_low", "ci_high", "standing")),
             printed=np.nan if pd.isna(line["published"]) or not line["published"] else float(line["published"]),
+            own=bool(line.get("own", False)),
         )
         for line in part.to_dict("records")
     ]
