@@ -32,7 +32,7 @@ SIZE = 32
 
 
 def leave(results, run_id, method, level, *overrides, maps=False, metric="unified", images=IDS):
-    """A run's record and rows: insertion is `level` for every image and deletion 0.1, along flat curves."""
+    """A run's record and rows: insertion is `level`, of every image or of each, and deletion 0.1, along flat curves."""
     composed = load(["model=tiny", "data=synthetic", f"method={method}", f"metric=[{metric}]", *overrides])
     cfg = OmegaConf.to_container(composed.cfg, resolve=True)
     cell = {"data": "synthetic", "model": "tiny", "method": method, "metric": metric}
@@ -51,10 +51,14 @@ def leave(results, run_id, method, level, *overrides, maps=False, metric="unifie
     record["config"]["metric"] = cfg["metric"][metric]
     (results / "runs").mkdir(parents=True, exist_ok=True)
     (results / "runs" / f"{run_id}.yaml").write_text(yaml.safe_dump(record))
-    scores = {"insertion": level, "deletion": 0.1, "insertion_curve": [level] * 9, "deletion_curve": [0.1] * 9}
-    scores |= {"forward_passes": 3.0, "backward_passes": 1.0}
-    seen = zip(images, itertools.cycle([0.5, 0.8, 0.9]), strict=False)
-    rows = [{"image_id": i, "status": "ok", "confidence": c, "prediction": 3, "target": 3} | scores for i, c in seen]
+    scores = {"deletion": 0.1, "deletion_curve": [0.1] * 9, "forward_passes": 3.0, "backward_passes": 1.0}
+    seen = zip(images, itertools.cycle([0.5, 0.8, 0.9]), np.broadcast_to(level, len(images)).tolist(), strict=False)
+    rows = [
+        {"image_id": i, "status": "ok", "confidence": c, "prediction": 3, "target": 3}
+        | {"insertion": value, "score": value, "insertion_curve": [value] * 9}
+        | scores
+        for i, c, value in seen
+    ]
     Rows(results, cell, run_id).add(rows, {})
     if maps:
         folder = results / "attributions" / record["attribution_id"]
