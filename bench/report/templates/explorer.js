@@ -266,7 +266,7 @@ const explore = (data) => {
     ];
   };
 
-  const shade = (tau) => `background: color-mix(in srgb, var(${tau < 0 ? "--off" : "--good"}) ${Math.round(Math.abs(tau) * 78)}%, var(--paper))${Math.abs(tau) > 0.62 ? "; color: var(--good-ink)" : ""}`;
+  const shade = (tau) => `background: color-mix(in srgb, var(${tau < 0 ? "--off" : "--good"}) ${Math.round(Math.abs(tau) * 60)}%, var(--paper))`;
   const matrix = (caption, titles, pairs) => {
     const cells = new Map(pairs.flatMap(([i, j, ...rest]) => [[`${i} ${j}`, rest], [`${j} ${i}`, rest]]));
     return h(
@@ -344,6 +344,7 @@ const explore = (data) => {
     return s("path", { class: "curve", d, style: `stroke: ${colour}`, "stroke-dasharray": dashes.length ? dashes.join(" ") : null });
   };
   const swatch = (title) => s("svg", { class: "swatch", viewBox: "0 0 24 6", "aria-hidden": "true" }, s("path", { d: "M0 3H24", style: `stroke: ${look(title)[0]}; stroke-width: 2.4`, "stroke-dasharray": look(title)[1].join(" ") || null }));
+  const FEW = 6; // bands of more methods than that would hide each other: they wait until one is pointed at
   const SIDES = ["insertion", "deletion"];
   const SHARE = ["share of values put in", "share of values taken out"];
 
@@ -368,7 +369,7 @@ const explore = (data) => {
         const down = xs.map((at, n) => `${x(at).toFixed(1)} ${y(mean[n] - (reach[n] ?? 0)).toFixed(1)}`).reverse();
         return s(
           "g",
-          { "data-of": k },
+          { "data-of": k, class: shown.length > FEW ? "quiet" : null },
           s("path", { class: "band", d: `M${[...up, ...down].join("L")}Z`, style: `fill: ${look(name(k))[0]}` }),
           line(name(k), `M${xs.map((at, n) => `${x(at).toFixed(1)} ${y(mean[n]).toFixed(1)}`).join("L")}`),
         );
@@ -384,7 +385,12 @@ const explore = (data) => {
       return h("div", {}, h("h4", {}, `${titled(q)}, ${q.unit}`), svg);
     });
     const cells = new Map();
-    const light = (k) => all("[data-of]", root).forEach((part) => part.classList.toggle("dim", k !== null && Number(part.dataset.of) !== k));
+    const light = (k) => {
+      for (const part of all("[data-of]", root)) {
+        part.classList.toggle("dim", k !== null && Number(part.dataset.of) !== k);
+        part.classList.toggle("lit", Number(part.dataset.of) === k);
+      }
+    };
     const table = h(
       "table",
       { class: "readout" },
@@ -513,7 +519,7 @@ const explore = (data) => {
       remember();
     };
     const curvesOf = (drawn, both) => {
-      const [w, tall] = [Math.min(width(), width() > 860 ? width() - side - 40 : width()), 170];
+      const [w, tall] = [width() < 788 ? width() : (width() - 28) / 2, 170]; // .beside has two columns or one
       const each = (w - 12) / 2;
       const [floor, top] = [Math.min(0, ...drawn.flat(2)), Math.max(...drawn.flat(2))];
       const [cx, cy] = [scale(0, 1, 34, each - 6), scale(floor, top, tall - 40, 8)];
@@ -607,7 +613,6 @@ const explore = (data) => {
   const filled = (select, options, value) => {
     select.replaceChildren(...options.map(([v, words]) => h("option", { value: v }, words)));
     select.value = value;
-    select.parentElement.hidden = options.length < 2;
   };
   const first = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
   const settle = () => {
