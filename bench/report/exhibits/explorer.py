@@ -31,6 +31,8 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
     if plan is not None or lines.empty:
         return
     shown = rooms.assembled(lines, runs, found)
+    if not shown["rooms"]:
+        return
     shown["look"] = [look(k) for k in range(len(shown["names"]))]
     shown["about"] = {method: about(method) for method in sorted(lines["method"].unique())}
     shown["usual"] = next(iter(found.cfg.get("metric") or ()), "")  # the metric that is shown first, where it is there

@@ -17,19 +17,16 @@ def pairs(scores: Mapping[Hashable, pd.DataFrame]) -> list[list]:
 
     scores: [image, method] each, the higher the better, NaN where there is none.
     """
-    found, known = [], list(scores.values())
+    images = list(dict.fromkeys(image for table in scores.values() for image in table.index))
+    methods = list(dict.fromkeys(method for table in scores.values() for method in table.columns))
+    known = [table.reindex(index=images, columns=methods).to_numpy(dtype=float) for table in scores.values()]
+    found = []
     for i, j in combinations(range(len(known)), 2):
-        tau, methods, images = _agreement(known[i], known[j])
-        if methods >= FEWEST and images and not np.isnan(tau):
-            found.append([i, j, *numbers([tau], 3), methods, images])
+        both = np.isfinite(known[i]).any(axis=0) & np.isfinite(known[j]).any(axis=0)
+        first, second = known[i][:, both], known[j][:, both]
+        whole = np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+        if both.sum() >= FEWEST and whole.any():
+            tau = float(tau_b(first[whole].mean(axis=0), second[whole].mean(axis=0)))
+            if not np.isnan(tau):
+                found.append([i, j, *numbers([tau], 3), int(both.sum()), int(whole.sum())])
     return found
-
-
-def _agreement(a: pd.DataFrame, b: pd.DataFrame) -> tuple[float, int, int]:
-    methods, images = a.columns.intersection(b.columns), a.index.intersection(b.index)
-    first, second = (scores.loc[images, methods].to_numpy(dtype=float) for scores in (a, b))
-    whole = ~(np.isnan(first).any(axis=1) | np.isnan(second).any(axis=1))
-    if len(methods) < FEWEST or not whole.any():
-        return float("nan"), len(methods), int(whole.sum())
-    means = first[whole].mean(axis=0), second[whole].mean(axis=0)
-    return float(tau_b(*means)), len(methods), int(whole.sum())

@@ -8,7 +8,8 @@ import numpy as np
 ALPHABET = (
     string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 )  # 64 letters, none with a meaning in JSON
-LEVELS = len(ALPHABET) ** 2  # of a point of a curve: two letters
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+LEVELS = len(PAIRS)  # of a point of a curve
 POINTS = 25  # of one image's curve, at most
 
 
@@ -28,7 +29,7 @@ def letters(curve: np.ndarray, low: float, high: float) -> str:
     """[S] between low and high, two letters a point."""
     scale = (LEVELS - 1) / (high - low) if high > low else 0.0
     levels = ((curve - low) * scale).round().astype(int).clip(0, LEVELS - 1)
-    return "".join(ALPHABET[level // len(ALPHABET)] + ALPHABET[level % len(ALPHABET)] for level in levels)
+    return "".join(PAIRS[level] for level in levels.tolist())
 
 
 def _short(value: float) -> float | int:

@@ -13,6 +13,7 @@ from bench.config import CONF, PATHS, file
 
 GROUPS = ("data", "model", "method", "metric", "compute", "run")
 PLACES = {key for key in PATHS if key.startswith("data.")}  # a folder or a file of the images, on whatever machine
+SEEDS = {"run.class_seed", "run.image_seed"}
 WHATEVER = {  # what changes no number
     "compute.workers",
     "compute.batch_size",
@@ -40,7 +41,7 @@ def command(record: Mapping) -> str:
     for group in GROUPS:
         usual = _usual(group, names.get(group, ""))
         key = f"metric.{cell['metric']}" if group == "metric" else group
-        words += _differing(key, config.get(group) or {}, usual)
+        words += _differing(key, config.get(group) or {}, usual, (config.get("run") or {}).get("seed", 0))
     return f"python -m bench.run {shlex.join(words)}"
 
 
@@ -63,18 +64,18 @@ def _yaml(name: str) -> Mapping:
     return yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def _differing(key: str, made: Mapping, usual: Mapping) -> Iterator[str]:
-    """Overrides for all that is otherwise than usual."""
+def _differing(key: str, made: Mapping, usual: Mapping, seed: int) -> Iterator[str]:
+    """Overrides for all that is otherwise than usual.  seed: what other seeds are, unless they are given."""
     for name, value in made.items():
         at, there = f"{key}.{name}", usual.get(name)
         if name in ("_target_", "_partial_") or at in WHATEVER or value == there:
             continue
         if isinstance(value, Mapping) and isinstance(there, Mapping):
-            yield from _differing(at, value, there)
+            yield from _differing(at, value, there, seed)
         elif at in PLACES or (at in PATHS and value not in (None, "random") and not _computed(there)):
             if value is not None:
                 yield f"{at}=DIR"
-        elif not _computed(there) or (at.startswith("run.") and value != 0):
+        elif not _computed(there) or (at in SEEDS and value != seed):
             yield f"{'' if name in usual else '+'}{at}={_written(value)}"
 
 

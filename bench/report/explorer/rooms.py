@@ -9,22 +9,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bench.figures.lines import mean_curve
 from bench.report import means
 from bench.report.exhibits import cost, forest
 from bench.report.exhibits.exhibit import Found
-from bench.report.explorer import agreement, classes, recipe, standing
-from bench.report.explorer.compact import POINTS, letters, numbers, thinned
+from bench.report.explorer import agreement, classes, curves, recipe, standing
+from bench.report.explorer.compact import POINTS, numbers
+from bench.report.explorer.curves import SIDES, Curves
 from bench.report.quantities import SPEED, Quantities
 from bench.store import records
 from bench.store.rows import load_curves, load_rows
 from bench.text import natural
+from metrics.quantities import Quantity
 
 FACTS = ["label", "prediction", "target"]
 SCORES, CURVES = 400_000, 1_500_000  # numbers of single images, and letters of their curves, in a page at most
-SIDES = ("insertion", "deletion")
 LINE = ("mean", "ci_low", "ci_high", "q1", "median", "q3")
-MEAN_POINTS = 41  # of a mean curve, at most
 
 
 def assembled(lines: pd.DataFrame, runs: Mapping[str, dict], found: Found) -> dict:
@@ -111,10 +110,12 @@ class Room:
         run_ids = list(dict.fromkeys(lines["run_id"]))
         places, names = list(methods), {run_id: methods[self._maps(run_id)][0] for run_id in run_ids}
         costs = self.costs.reindex(run_ids)
-        single = {
-            name: [numbers(self._values(run_id, name, kind).reindex(shown), 4) for run_id in run_ids]
+        scores = {
+            name: pd.DataFrame({run_id: self._values(run_id, name, kind) for run_id in run_ids})
             for name, kind in kinds.items()
         }
+        inside = {split: [self._inside(run_id, split) for run_id in run_ids] for split in means.CONFIDENCES}
+        drawn = [self._curves(run_id) if set(SIDES) <= set(kinds) else None for run_id in run_ids]
         return {
             "quantities": [
                 {"name": name, "title": kind.title, "better": kind.better, "sign": kind.sign, "unit": kind.unit}
@@ -125,24 +126,33 @@ class Room:
             "passes": numbers(costs[cost.PASSES]),
             "seconds": numbers(costs[cost.SECONDS], 4),
             "splits": {
-                split: self._split(of, metric, split, part, kinds, names)
+                split: self._split(of, metric, split, part, kinds, names, _of_images(scores, inside[split]))
                 for split, part in lines.groupby("confidence", sort=False)
             },
-            "scores": single,
-            "curves": self._curves(metric, run_ids, kinds, shown),
+            "scores": {
+                name: [numbers(column, 4) for _, column in table.reindex(shown).items()]
+                for name, table in scores.items()
+            },
+            "curves": curves.of_metric(drawn, inside, shown[: self.most_curves]),
         }
 
     def _split(
-        self, of: tuple, metric: str, split: str, lines: pd.DataFrame, kinds: Quantities, names: Mapping[str, str]
+        self,
+        of: tuple,
+        metric: str,
+        split: str,
+        lines: pd.DataFrame,
+        kinds: Quantities,
+        names: Mapping[str, str],
+        tables: Mapping[str, pd.DataFrame],
     ) -> dict:
-        """The lines of a table, and where each row of it stands."""
+        """The lines of a table, and where each row of it stands.  names: of the runs.  tables: {quantity: [image, run]}."""
         first = lines.drop_duplicates("run_id")
         found: dict = {"n": first["n"].tolist(), "failed": first["failed"].tolist()}
         under = {run_id: records.conditions(self.runs[run_id]) for run_id in names}
         for name, kind in kinds.items():
             part = lines[lines["quantity"] == name].set_index("run_id").loc[list(names)]
-            scores = pd.DataFrame({run_id: self._values(run_id, name, kind, split) for run_id in names})
-            scores = scores[[run_id for run_id in names if scores[run_id].notna().any()]]
+            scores = tables[name].dropna(axis=1, how="all")
             stands = standing.of_column(scores, under, kind.sign, self._classes) if len(scores) else {}
             if stands:
                 stands["of"] = [list(names).index(scores.columns[k]) for k in stands["of"]]
@@ -152,67 +162,30 @@ class Room:
                 kept[metric, name, split] = kind.sign * scores.rename(columns=names)
         return found
 
-    def _values(self, run_id: str, name: str, kind, split: str = "all") -> pd.Series:
+    def _values(self, run_id: str, name: str, kind: Quantity) -> pd.Series:
         rows = self.images.get(run_id)
-        if rows is None:
-            return pd.Series(dtype=float)
-        return means.values(means.split(rows, split, self.found.cfg.report.threshold), name, kind)
+        return pd.Series(dtype=float) if rows is None else means.values(rows, name, kind)
+
+    def _inside(self, run_id: str, split: str) -> pd.Index:
+        """The scored images of a split."""
+        rows = self.images.get(run_id)
+        seen = pd.DataFrame(columns=["confidence"]) if rows is None else rows[["confidence"]]
+        return means.split(seen, split, self.found.cfg.report.threshold).index
+
+    def _curves(self, run_id: str) -> Curves | None:
+        return Curves.of(load_curves(self.found.results, self.runs[run_id]["cell"], run_id))
 
     def _classes(self, run_id, images: pd.Index) -> np.ndarray | None:
         return means.classes(self.images[run_id].loc[images])
 
-    def _curves(self, metric: str, run_ids: list[str], kinds: Quantities, shown: list[str]) -> dict | None:
-        """Mean curves of each split, and the curves of single images as far as there is room."""
-        there = {run_id: load_curves(self.found.results, self.runs[run_id]["cell"], run_id) for run_id in run_ids}
-        there = {
-            run_id: {image: pair for image, pair in curves.items() if all(np.size(curve) > 1 for curve in pair)}
-            for run_id, curves in there.items()
-        }
-        if not any(there.values()) or not set(SIDES) <= set(kinds):
-            return None
-        every = [curve for curves in there.values() for pair in curves.values() for curve in pair]
-        low, high = min(float(c.min()) for c in every), max(float(c.max()) for c in every)
-        images = shown[: self.most_curves]
-        points = len(thinned(min(map(len, every))))
-        return {
-            "range": [min(0.0, low), high],
-            "points": points,
-            "images": len(images),
-            "means": {
-                split: [self._mean(run_id, there[run_id], split) for run_id in run_ids] for split in means.CONFIDENCES
-            },
-            "single": [
-                [
-                    "".join(_single(there[run_id].get(image), side, points, min(0.0, low), high) for image in images)
-                    for side in range(len(SIDES))
-                ]
-                for run_id in run_ids
-            ],
-        }
 
-    def _mean(self, run_id: str, curves: Mapping, split: str) -> list | None:
-        """Of insertion and of deletion: x, mean, and how far the interval goes. None: no image."""
-        rows = self.images.get(run_id)
-        if rows is None:
-            return None
-        kept = means.split(rows, split, self.found.cfg.report.threshold).index
-        found = []
-        for side in range(len(SIDES)):
-            stacked = [curves[image][side] for image in kept if image in curves]
-            if not stacked:
-                return None
-            line = mean_curve("", np.stack(stacked).astype(float))
-            at = thinned(len(line.x), MEAN_POINTS)
-            found.append([numbers(v[at], 4) for v in (line.x, line.mean, line.mean - line.low)])
-        return found
-
-
-def _single(pair, side: int, points: int, low: float, high: float) -> str:
-    """Blank where there is none."""
-    if pair is None:
-        return "  " * points
-    curve = np.asarray(pair[side], dtype=float)
-    return letters(curve[thinned(len(curve), points)], low, high)
+def _of_images(scores: Mapping[str, pd.DataFrame], inside: list[pd.Index]) -> dict[str, pd.DataFrame]:
+    """Of each run these images; NaN where a row has none of them."""
+    found = {}
+    for name, table in scores.items():
+        there = np.stack([table.index.isin(images) for images in inside], axis=1)
+        found[name] = table.where(there).dropna(how="all")
+    return found
 
 
 def _networks(scores: Mapping[tuple, Mapping[tuple, pd.DataFrame]]) -> list[dict]:

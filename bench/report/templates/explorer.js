@@ -138,6 +138,7 @@ const explore = (data) => {
       return s(
         "g",
         { class: `row ${standing}`, click: () => tell(k), "aria-label": `${name(k)}: ${estimate(of, k)}` },
+        s("title", {}, `${name(k)}: ${estimate(of, k)}`),
         s("rect", { class: "hit", x: 0, y: y - line / 2, width: w, height: line }),
         s("text", { x: left, y: y + 4, "text-anchor": "end" }, cut(name(k), left)),
         interval ? s("path", { class: "bar", d: `M${x(of.ci_low[k])} ${y}H${x(of.ci_high[k])}` }) : null,
@@ -580,7 +581,14 @@ const explore = (data) => {
     return h("div", { class: "copied" }, h("h4", {}, words, " ", button), box);
   };
   const panel = document.getElementById("number");
+  let asked = null; // what was pressed, to which closing leads back
+  const close = () => {
+    panel.hidden = true;
+    if (asked?.isConnected) asked.focus();
+  };
+  panel.addEventListener("keydown", (event) => event.key === "Escape" && close());
   const tell = (k) => {
+    asked = document.activeElement;
     const of = column();
     const run = data.runs[cabinet().runs[k]];
     const method = room().methods[cabinet().rows[k]].method;
@@ -596,7 +604,7 @@ const explore = (data) => {
       ["Run", `${cabinet().runs[k]}, ${run.created}, ${run.device}, commit ${run.commit}`],
     ];
     panel.replaceChildren(
-      h("button", { type: "button", class: "close", click: () => (panel.hidden = true), "aria-label": "Close" }, "×"),
+      h("button", { type: "button", class: "close", click: close, "aria-label": "Close" }, "×"),
       h("h3", {}, name(k), h("small", {}, ` ${where()}`)),
       h("dl", {}, facts.map(([term, words]) => h("div", {}, h("dt", {}, term), h("dd", {}, words)))),
       ...(standing ? [h("p", {}, standing)] : []),
@@ -606,6 +614,7 @@ const explore = (data) => {
       copied(`${name(k)}, ${kind().title} of ${state.metric} on ${state.model}, ${state.data}, images: ${SPLITS[state.split]}: ${estimate(of, k)}, n = ${n}. Heatproof ${run.version}, protocol ${run.protocol}, run ${cabinet().runs[k]}, ${run.created}.`, "Cite this number"),
     );
     panel.hidden = false;
+    panel.focus({ preventScroll: true });
     panel.scrollIntoView({ block: "nearest" });
   };
 
@@ -621,7 +630,7 @@ const explore = (data) => {
     const datas = data.rooms.filter((r) => r.model === state.model).map((r) => r.data);
     state.data = first(datas, state.data);
     const metrics = Object.keys(room().metrics);
-    state.metric = first(metrics, first(metrics, state.metric) === state.metric ? state.metric : data.usual);
+    state.metric = first(metrics, metrics.includes(state.metric) ? state.metric : data.usual);
     const quantities = cabinet().quantities;
     state.quantity = first(quantities.map((q) => q.name), state.quantity);
     const splits = Object.keys(SPLITS).filter((split) => split === "all" || cabinet().splits[split].n.some((n) => n));

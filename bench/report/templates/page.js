@@ -108,7 +108,7 @@ for (const section of all("#tables .section")) {
 }
 
 // Gallery: one image and one metric at a time.
-const form = document.querySelector("form.choice");
+const form = document.querySelector("#gallery form.choice");
 if (form) {
   const image = document.getElementById("exhibit");
   const metric = document.getElementById("metric");
