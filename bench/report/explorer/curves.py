@@ -36,13 +36,12 @@ def of_metric(
         return None
     low, high = min(0.0, *(values.min() for values in there)), max(values.max() for values in there)
     points = len(thinned(min(values.shape[-1] for values in there)))
+    means = {split: [_means(*pair) for pair in zip(curves, kept, strict=True)] for split, kept in inside.items()}
     return {
         "range": [float(low), float(high)],
         "points": points,
         "images": len(images),
-        "means": {
-            split: [_means(of, kept) for of, kept in zip(curves, part, strict=True)] for split, part in inside.items()
-        },
+        "means": means,
         "single": [_single(of, images, points, low, high) for of in curves],
     }
 
