@@ -1,5 +1,5 @@
 # `make help` lists what there is. Settings: PYTHON= (any Python 3.10 to 3.13), PIP_ARGS=, and for tables
-# MODELS= METHODS= CONTROLS= DATA= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS= (any further key=value).
+# MODELS= METHODS= CONTROLS= STEPS= DATA= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS= (any further key=value).
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -11,25 +11,25 @@ comma := ,
 COMMAS = $(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))
 LIST = [$(call COMMAS,$(1))]
 OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METHODS),'experiment.methods=$(call LIST,$(METHODS))') \
-	$(if $(CONTROLS),'experiment.controls=$(call LIST,$(CONTROLS))') \
+	$(if $(CONTROLS),'experiment.controls=$(call LIST,$(CONTROLS))') $(if $(STEPS),experiment.steps=$(STEPS)) \
 	$(if $(DATA),data=$(DATA)) $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) \
 	$(if $(DEVICE),compute.device=$(DEVICE)) 'paths.results="$(RESULTS)"' $(ARGS)
 LAUNCH = $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER) $(if $(SHARDS),hydra.launcher.shards=$(SHARDS)))
 SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) $(if $(DEVICE),compute.device=$(DEVICE)) \
 	'paths.results="$(RESULTS)"' $(ARGS)
-EXPERIMENTS := $(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+EXPERIMENTS := $(filter-out reference-%,$(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml)))))
 # Figures that are no experiment: a recipe of its own each, which writes $(RESULTS)/report/NAME.png and .pdf (NAME: la_fig2).
 FIGURES := la-fig2 aii-fig1 aii-fig2
-TARGETS := $(filter-out demo trust atlas,$(EXPERIMENTS)) $(FIGURES)
+TARGETS := $(filter-out demo trust atlas reference-%,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster-test coverage smoke sanity contradictions identify-images rounding-noise lite0 lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo test cluster-test coverage gpu smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@for f in $$(ls conf/experiment/*.yaml | sort -V); do n=$$(basename $$f .yaml | tr _ -); \
-	  [ $$n = demo ] || printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')"; done
-	@echo "Tables take MODELS= METHODS= CONTROLS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS=."
+	  case $$n in demo|reference-*) ;; *) printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')";; esac; done
+	@echo "Tables take MODELS= METHODS= CONTROLS= STEPS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS=."
 
 # Each set-up is a file that says it is done: nothing is installed twice, and a change of pyproject.toml installs what is new.
 $(VENV)/python:
@@ -58,6 +58,10 @@ $(VENV)/digits: $(VENV)/demo
 	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,digits]"
 	touch $@
 
+$(VENV)/docs: $(VENV)/demo
+	$(PY) -m pip install $(PIP_ARGS) --quiet --disable-pip-version-check --editable ".[demo,docs]"
+	touch $@
+
 setup: $(VENV)/demo ## install Heatproof into .venv
 
 demo: $(VENV)/demo ## heatmaps and a table from a pretrained network, on photographs, in minutes
@@ -71,8 +75,14 @@ test: $(VENV)/dev ## all tests
 cluster-test: $(VENV)/cluster ## the launchers on real engines: a Ray cluster of two nodes, a Slurm of one; some minutes, Slurm as root
 	$(PY) -m pytest -m cluster
 
+gpu: $(VENV)/dev $(VENV)/others ## what a GPU can tell, in nine minutes: tests on it, passes, drift, efficiency; writes docs/performance-gpu.md
+	$(PY) scripts/gpu.py $(ARGS)
+
 coverage: $(VENV)/dev ## which lines no test runs
-	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
+	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=heatproof --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
+
+docs: $(VENV)/docs ## the documentation as a site, build/site, links checked
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
 	$(PY) -m bench.sanity -m method=$(or $(call COMMAS,$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
@@ -95,6 +105,13 @@ lite0: $(VENV)/demo ## the designs of LA's Table 1 and AII's Tables 1 to 3 on Ef
 	$(MAKE) --keep-going $(LITE0) MODELS=$(MODELS) DATA=$(DATA); status=$$?; \
 	  $(PY) -m bench.report 'paths.results="$(RESULTS)"' && exit $$status
 
+# Rows that others may compare with: CIRCLES=a,b (all, if it is not said), PROCESSES= side by side. Goes on from what is there.
+REFERENCE = $(if $(filter file,$(origin RESULTS)),results/reference,$(RESULTS))
+reference: $(VENV)/others $(VENV)/dev ## the rows of results/reference, from LA's images at ROOT=; CIRCLES=, PROCESSES=, DEVICE=, LIMIT=
+	$(PY) -m bench.reference $(if $(CIRCLES),circles=$(call COMMAS,$(CIRCLES))) $(if $(PROCESSES),processes=$(PROCESSES)) \
+	  $(subst 'paths.results="$(RESULTS)"','paths.results="$(REFERENCE)"',$(OPTIONS)); status=$$?; \
+	  $(PY) -m bench.store compact "$(REFERENCE)" curves=false && exit $$status
+
 # Figures that are computed in one go. Their networks and methods are lists, as in a sweep.
 WHAT = $(if $(MODELS),model=$(call COMMAS,$(MODELS))) $(if $(METHODS),method=$(call COMMAS,$(METHODS))) \
 	$(if $(DATA),data=$(DATA)) $(SETTINGS)
@@ -116,12 +133,12 @@ TRANSFORMER = model=timm model.name=vit_tiny_patch16_224 model.weights=random da
 SMALL = model.size=32 data.limit=2 compute.batch_size=2 paths.results=$(SMOKE)
 
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
-TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0" CONTROLS=random
+TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0" CONTROLS=random STEPS=8
 
 smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some fifteen minutes
 	rm -rf $(SMOKE)
 	$(PY) -m bench.run -m 'method=glob(*,exclude=[precomputed,captum,cam,rollout,generic_attention])' \
-	  run.save_attributions=true $(SMALL) 'metric=[unified,kl]'
+	  run.save_attributions=true $(SMALL) 'metric=[unified,kl]' metric.unified.step=384 metric.kl.step=384
 	$(PY) -m bench.run -m method=sm,random $(SMALL) 'metric=[$(METRICS)]' $(FEW_DRAWS)
 	$(PY) -m bench.run -m method=rollout,generic_attention $(TRANSFORMER) paths.results=$(SMOKE)
 	test ! -e conf/method/precomputed.yaml || \

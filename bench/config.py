@@ -25,6 +25,7 @@ CODE = Path(__file__).resolve().parent.parent  # where bench, methods and metric
 PACKED = CODE / "heatproof" / "files"  # what a wheel carries of the folders that lie beside the code in a checkout
 ROOT = PACKED if PACKED.is_dir() else CODE
 CONF = ROOT / "conf"
+USUAL_SIZE = 224  # pixels of a side, where nobody says how many
 OWN = "conf"  # of the working folder: yamls that are found beside ours
 PATHS = (
     "data.root",
@@ -50,8 +51,8 @@ OmegaConf.register_new_resolver("join", lambda items: ",".join(str(item) for ite
 
 
 def step_of(size: int | None, order: str, steps: int) -> int:
-    """Values that go at once, so that images of this size (null: 224 pixels) are done in so many steps."""
-    values = (size or 224) ** 2 * (3 if order == "element" else 1)
+    """Values that go at once, so that images of this size (null: USUAL_SIZE) are done in so many steps."""
+    values = (size or USUAL_SIZE) ** 2 * (3 if order.startswith("element") else 1)
     return -(-values // steps)
 
 

@@ -64,7 +64,7 @@ def computed(job: Job) -> tuple[str, Remarks]:
                 job.record(metric)
     else:
         lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
-        cost, width = forecast(job, lacking), job.compute.batch_size
+        cost, width = forecast(job, lacking, work), job.compute.batch_size
         before = f"There already: {plural(there, 'image')}. " if there else ""
         print(f"{before}To do: {cost.line(len(work), width)}", file=sys.stderr)
         for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]

@@ -51,7 +51,7 @@ class Case:
         words = shlex.split(method) if isinstance(method, str) else ["sm"]
         config = load(
             [
-                *self.settings,
+                *(setting for setting in self.settings if _played(setting, metrics)),
                 *([f"model={self.model}"] if isinstance(self.model, str) else []),
                 f"method={words[0]}",
                 *words[1:],
@@ -115,6 +115,12 @@ def case(
         folder,
         kept,
     )
+
+
+def _played(setting: str, metrics: Sequence[str]) -> bool:
+    """Not a setting of a metric that is left out here."""
+    group, _, rest = setting.lstrip("+").partition(".")
+    return group != "metric" or rest.partition(".")[0] in metrics
 
 
 def _read(setting: str) -> tuple[str, Any]:

@@ -12,6 +12,7 @@ Maps and photographs are not in it. Nothing is uploaded; that is a command of yo
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -36,9 +37,9 @@ TEMPLATES = Path(__file__).with_name("templates")
 def main(arguments: list[str]) -> None:
     names = [word for word in arguments if "=" not in word]
     said = dict(word.split("=", 1) for word in arguments if "=" in word)
-    if len(names) != 1 or (strange := said.keys() - {"paths.results", "license"}):
+    if len(names) != 1 or said.keys() - {"paths.results", "license"}:
         raise UserError(
-            f"heatproof export takes a NAME, paths.results= and license=, not {' '.join(strange or names)}."
+            f"heatproof export takes a NAME, paths.results= and license=; this is {shlex.join(arguments)!r}."
         )
     if not re.fullmatch(r"[a-z0-9.-]+", license := said.get("license", LICENSE)):
         raise UserError(

@@ -6,9 +6,10 @@ digest. One of a notebook is known by its source and by what it reads (heatproof
 
 import functools
 import inspect
-import re
+import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,13 @@ def function(given: Callable, *, kept: bool) -> Function:
     """
     plain, settings = _unwrapped(given)
     name = getattr(plain, "__name__", type(plain).__name__).strip("<>")
-    if not re.fullmatch(r"[A-Za-z_]\w*", name):
+    if not name.isidentifier() or keyword.iskeyword(name):
         raise UserError(f"{name}: a function needs a name to be filed under; define it with def.")
     if (CONF / "method" / f"{name}.yaml").exists():
         raise UserError(f"{name} is a method that Heatproof has: give your function another name.")
     where = importable(plain)
-    if where and not code.installed(where):
-        as_on_disk(where.rpartition(".")[0])
+    if where and isinstance(plain, FunctionType) and not code.installed(where):
+        as_on_disk(plain)
         code.version.cache_clear()  # the file may have changed, and been loaded again, since it was last asked for
     found = {} if where or not kept else {"method.code": digest(plain)}
     objects = {key: value for key, value in settings.items() if not isinstance(value, YAML)}

@@ -8,7 +8,9 @@ result = heatproof.evaluate(model, images, methods=["la", "ig", mine], metrics=[
 
 import contextlib
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -110,12 +112,12 @@ def score(
         if len(maps) != len(job.ids):
             raise UserError(f"{len(maps)} maps of {len(job.ids)} images: expected one each, in their order.")
         store.put({image: np.asarray(_plain(one)) for image, one in zip(job.ids, maps, strict=True)})
-        _carried_out(job, progress)
+        _, failed = _carried_out(job, progress)
         rows = load_rows(of.folder)
         found = rows.drop_duplicates("image_id").set_index("image_id").loc[job.ids, ["confidence"]]
-        errors = rows[rows["status"] != "ok"]
-        if len(errors):
-            raise UserError(f"{errors['image_id'].iloc[0]}: {_reason(job, errors['image_id'].iloc[0])}.")
+        for image in job.ids:
+            if image in failed:
+                raise UserError(f"{image}: {failed[image].replace(f'{store.folder}/', '')}.")
         for metric in metrics:
             part = rows[rows["metric"] == metric].set_index("image_id").loc[job.ids]
             kinds = quantities.of_metric(metric, dict(job.config.cfg.metric[metric]))
@@ -164,22 +166,28 @@ def evaluate(
     metrics = _names(metrics)
     if isinstance(methods, str) or not methods:
         raise UserError(f"methods={methods!r}: expected a list of names and functions.")
-    temporary = tempfile.TemporaryDirectory() if folder is None else None
-    place = Path(temporary.name if temporary else Path(folder).expanduser())  # type: ignore[arg-type]
-    of = case(
-        model,
-        images,
-        labels=labels,
-        name=name,
-        mean=mean,
-        std=std,
-        size=size,
-        recipe=recipe,
-        settings=settings,
-        folder=place,
-        kept=temporary is None,
-    )
-    return _evaluated(of, methods, metrics, progress, temporary)
+    kept = folder is not None
+    place = Path(folder).expanduser() if folder is not None else Path(tempfile.mkdtemp())
+    try:
+        of = case(
+            model,
+            images,
+            labels=labels,
+            name=name,
+            mean=mean,
+            std=std,
+            size=size,
+            recipe=recipe,
+            settings=settings,
+            folder=place,
+            kept=kept,
+        )
+        result = _evaluated(of, methods, metrics, progress)
+    except BaseException:
+        _taken_away(place, kept)
+        raise
+    weakref.finalize(result, _taken_away, place, kept)  # rows of no folder go with the result
+    return result
 
 
 def rows(folder: str | os.PathLike) -> pd.DataFrame:
@@ -201,34 +209,31 @@ def _passing(model: nn.Module | str, images: Any, **said: Any) -> Iterator[Case]
         yield case(model, images, folder=Path(folder), kept=False, **said)
 
 
-def _evaluated(
-    of: Case,
-    methods: Sequence[Method],
-    metrics: list[str],
-    progress: bool,
-    temporary: tempfile.TemporaryDirectory | None,
-) -> Result:
-    jobs: list[Job] = []
-    failed, remarks = {}, []
+def _evaluated(of: Case, methods: Sequence[Method], metrics: list[str], progress: bool) -> Result:
+    run_ids, failed, remarks = {}, {}, []
     called = row_names(methods, [getattr(getattr(method, "func", method), "__name__", "") for method in methods])
     for label, method in zip(called, methods, strict=True):
-        job = of.job(method, metrics)
+        job = of.job(method, metrics)  # one at a time: each has a copy of the network
         odd, failed[label] = _carried_out(job, progress)
         remarks += odd
-        jobs.append(job)
+        run_ids |= {(label, metric): job.run_id(metric) for metric in metrics}
     return Result(
         folder=of.folder,
-        images=jobs[0].ids,
+        images=job.ids,
         methods=called,
         metrics=metrics,
-        run_ids={(label, m): job.run_id(m) for label, job in zip(called, jobs, strict=True) for m in metrics},
+        run_ids=run_ids,
         failed=failed,
         remarks=remarks,
         _case=of,
         _given=dict(zip(called, methods, strict=True)),
-        _report=jobs[0].config.cfg.report,
-        _temporary=temporary,
+        _report=job.config.cfg.report,
     )
+
+
+def _taken_away(folder: Path, kept: bool) -> None:
+    if not kept:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _carried_out(job: Job, progress: bool) -> tuple[list[str], dict[str, str]]:
@@ -250,8 +255,3 @@ def _names(metrics: Sequence[str]) -> list[str]:
 
 def _plain(one: Any) -> Any:
     return one.detach().cpu().numpy() if isinstance(one, Tensor) else one
-
-
-def _reason(job: Job, image: str) -> str:
-    table = job.rows(next(iter(job.metrics))).read().to_pandas().set_index("image_id")
-    return str(table.loc[image, "error"])

@@ -6,7 +6,6 @@ A command line's parts are known by the code that `_target_` names; a function o
 import dis
 import functools
 import hashlib
-import importlib
 import inspect
 import re
 import sys
@@ -55,18 +54,26 @@ def importable(given: Any) -> str | None:
     return f"{module}.{name}"
 
 
-def as_on_disk(module: str) -> None:
-    """UserError: the file of a module says something else than was imported from it."""
-    loaded = importlib.import_module(module)
-    file = Path(loaded.__file__ or "")
+def as_on_disk(given: types.FunctionType) -> None:
+    """UserError: the file of this function's module says something else than was imported from it, of the function or of
+    those of the module that it calls.
+    """
+    module = sys.modules[given.__module__]
+    file = Path(module.__file__ or "")
     compiled = compile(file.read_text(encoding="utf-8"), str(file), "exec")
     there = {part.co_name: part for part in compiled.co_consts if isinstance(part, types.CodeType)}
-    for name, value in vars(loaded).items():
-        own = isinstance(value, types.FunctionType) and value.__module__ == module and value.__name__ == name
-        if own and (name not in there or _compiled(value.__code__) != _compiled(there[name])):
+    left, seen = [given], set()
+    while left:
+        one = left.pop()
+        seen.add(one)
+        own = inspect.unwrap(one).__code__  # not a decorator's
+        if one.__name__ not in there or _compiled(own) != _compiled(there[one.__name__]):
             raise UserError(
-                f"{file} has changed since {name} was imported from it: restart, or importlib.reload({module})."
+                f"{file} has changed since {one.__name__} was imported from it: restart, or importlib.reload it."
             )
+        calls = (vars(module).get(name) for name in _globals(own))
+        left += [f for f in calls if importable(f) and isinstance(f, types.FunctionType) and f not in seen]
+        left = [f for f in left if f.__module__ == given.__module__]
 
 
 def _told(given: Any, name: str, seen: Seen) -> str:

@@ -3,7 +3,7 @@
 import functools
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,6 @@ class Result:
     _case: "Case"
     _given: "Mapping[str, Method]"
     _report: Any  # threshold and bootstrap, as a report takes them
-    _temporary: tempfile.TemporaryDirectory | None = field(default=None)  # rows go when nobody holds the result
 
     @functools.cached_property
     def rows(self) -> pd.DataFrame:

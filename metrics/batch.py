@@ -15,7 +15,7 @@ from bench.rng import Rng
 from bench.types import Images, Masks, Targets
 from metrics.baselines import baseline_image
 from metrics.imputation import imputed
-from metrics.orders import reveal_index
+from metrics.orders import OF_ALL, reveal_index
 
 Readings = dict[str, Tensor]  # what is read off the network: readout -> [B], or [B, S] along a curve
 
@@ -106,7 +106,7 @@ class MapBatch:
         """Insertion and deletion, frame by frame: readout -> [B, S + 1], both ends included."""
         tau, steps = reveal_index(self.attribution, order, step)
         if steps < 2:
-            values = self.x[0].numel() if order == "element" else self.x[0, 0].numel()
+            values = self.x[0].numel() if order in OF_ALL else self.x[0, 0].numel()
             raise Unfit(
                 f"{step} values a step leave no point between a curve's ends; expected fewer than {values}.", "step"
             )

@@ -24,7 +24,7 @@ DRAWS = False
 def perturbation(
     batch: MapBatch,
     *,
-    order: Literal["channel_union", "channel", "element", "pixel"],
+    order: Literal["channel_union", "channel", "element", "element_spread", "pixel"],
     baseline: Literal["black", "confusion", "grey", "blur", "linear"],
     readout: Literal["probability", "logit", "kl"],
     step: Annotated[int, Between(1)],

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+from omegaconf import OmegaConf
 
-from bench.config import load
+from bench.config import CONF, load
 from bench.running.job import Job, open_job
 from bench.running.runner import run
 from bench.running.work import missing
@@ -23,7 +24,19 @@ SMALL = [
 
 
 def small_job(results: Path, *overrides: str) -> Job:
-    return open_job(load([*SMALL, f"paths.results={results}", *overrides]))
+    return open_job(load(coarse(*SMALL, f"paths.results={results}", *overrides)))
+
+
+def coarse(*overrides: str) -> list[str]:
+    """A command line whose games have few steps, 5 at 32 pixels, where it does not say how many."""
+    said = [override.removeprefix("metric=")[1:-1] for override in overrides if override.startswith("metric=")]
+    names = [name for name in (said or ["unified"])[-1].split(",") if name]
+    orders = {name: OmegaConf.load(CONF / "metric" / f"{name}.yaml")[name].get("order") for name in names}
+    steps = {
+        f"metric.{name}.step": 672 if order.startswith("element") else 224 for name, order in orders.items() if order
+    }
+    given = {override.partition("=")[0] for override in overrides}
+    return [*overrides, *(f"{key}={step}" for key, step in steps.items() if key not in given)]
 
 
 def complete(job: Job, batches: int | None = None) -> int:

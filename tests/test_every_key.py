@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from conftest import NETWORK, SETTINGS
-from jobs import SMALL, complete, rows_of, small_job
+from jobs import SMALL, coarse, complete, rows_of, small_job
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -143,7 +143,7 @@ def test_methods(file, job, tmp_path):
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("metric/")])
 def test_metrics(file, job, tmp_path):
     name = file.rpartition("/")[2]
-    base = load([*SMALL, *QUICK[:3], f"metric=[{name}]"])
+    base = load(coarse(*SMALL, *QUICK[:3], f"metric=[{name}]"))
 
     def run(config):
         if first_time(config.cfg.metric):

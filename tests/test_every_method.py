@@ -9,12 +9,23 @@ import torch
 from conftest import IDS, NETWORK, SETTINGS, SIZE
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from waits import Waits
 
 from bench.config import CONF, load
 from bench.images.source import Sample
 from bench.rng import Rng
 from bench.running.job import bind
 
+WAITS = {  # of a method for the device, for four images, where there are any: at most so many, and so many a pass
+    **dict.fromkeys(["attexplore", "attexplore_difgsm", "attexplore_tifgsm"], (0, 1)),  # which images are resized
+    **dict.fromkeys(["attexplore_difgsm_as_published", "attexplore_tifgsm_as_published"], (0, 1)),
+    "ceiling": (0, 0.1),  # a search: what is tried next depends on what was best
+    "deeplift": (0, 1),  # whether its rules hold on this network
+    "ablationcam": (18, 0),  # which layer is read, of what shape
+    **dict.fromkeys(["rollout", "generic_attention"], (8, 0)),  # image by image
+    "gradcam": (18, 0),
+    "eigencam": (22, 0),
+}
 METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 
 
@@ -97,3 +108,16 @@ def test_the_map_is_no_view_of_the_image_and_carries_no_graph(method, cnn, x, ta
     made = explain(method, cnn, x, target, [0, 1])
     assert not made.requires_grad
     assert made.data_ptr() != x.data_ptr()
+
+
+def test_a_walk_does_not_wait_for_the_device(request, method, cnn, x, target):
+    name = request.node.callspec.params["method"]
+    if method.func.__module__.startswith("methods.external"):
+        pytest.skip("a loop of another library")
+    if hasattr(method.func, "fingerprint"):
+        pytest.skip("it reads files")
+    before = cnn.forward_passes
+    with Waits() as waits:
+        explain(method, cnn, x, target, [0, 1, 2, 3])
+    once, a_pass = WAITS.get(name, (0, 0))
+    assert waits.count <= once + a_pass * (cnn.forward_passes - before) / 4, waits.seen

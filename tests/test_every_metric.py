@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import IDS
 from hydra.utils import instantiate
+from waits import Waits
 
 from bench.config import CONF, load
 from bench.errors import UserError
@@ -93,3 +94,9 @@ def test_images_maps_and_network_are_left_as_they_were(metric, cnn, x, target):
     judge(metric, cnn, x, target, [0, 1, 2, 3])
     assert torch.equal(x, images)
     assert all(torch.equal(value, state[name]) for name, value in cnn.state_dict().items())
+
+
+def test_a_game_does_not_wait_for_the_device(metric, cnn, x, target):
+    with Waits() as waits:
+        judge(metric, cnn, x, target, [0, 1, 2, 3])
+    assert not waits.count, waits.seen

@@ -127,7 +127,7 @@ def test_a_document_comes_back_from_its_json_as_it_was(tmp_path):
     [
         ({"format": 99}, "format 99, and this version reads 2"),
         ({"title": None, "tables": [{}]}, "not whole"),
-        ({"numbers": [["much"]], "schema": {"n": "int"}}, "not of format 2"),
+        ({"numbers": [["much"]], "schema": {"n": "int"}}, "not of format 3"),
     ],
 )
 def test_a_document_that_cannot_be_read_is_named(tmp_path, change, said):

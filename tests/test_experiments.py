@@ -179,9 +179,7 @@ def test_a_sweep_runs_the_cells_of_its_table_and_the_report_finds_them(tmp_path)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert (
-        "2 cells of 1 image: 320 forward and 300 backward passes at most. About " in done.stderr
-    )  # 10 of scoring each
+    assert "2 cells of 1 image: 1,120 forward and 300 backward passes at most. About " in done.stderr  # 410 of scoring
     plan = load(choice)
     assert sweep._cost(plan).startswith("2 cells of 1 image, 2 of the 2 there already: 0 forward and 0 backward")
     assert sweep._cost(load([*choice, "data.limit=3"])).startswith("2 cells of 3 images, 2 of the 6 there already")

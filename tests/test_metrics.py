@@ -12,7 +12,7 @@ from metrics.batch import MapBatch
 from metrics.orders import reveal_index
 from metrics.perturbation import area, perturbation
 
-ORDERS = ["channel_union", "channel", "element", "pixel"]
+ORDERS = ["channel_union", "channel", "element", "element_spread", "pixel"]
 
 
 @pytest.fixture
@@ -27,17 +27,17 @@ def trial(model, x, target, maps, **more):
     )
 
 
-def slow_ranking(values: list[float]) -> list[int]:
-    """Indices, the most important first; of equal values the one with the larger index first."""
-    return sorted(range(len(values)), key=lambda i: (-values[i], -i))
+def slow_ranking(values: list[float], spread: bool = False) -> list[int]:
+    """Indices, the most important first; of equal values the one with the larger index first, or all over."""
+    return sorted(range(len(values)), key=lambda i: (-values[i], i * 2654435769 % 2**32 if spread else -i))
 
 
 def slow_sets(attribution: torch.Tensor, order: str, step: int) -> list[list[tuple[int, int]]]:
     """What goes at each step, as (channel, pixel)."""
     channels = attribution.flatten(1).tolist()
     n = len(channels[0])
-    if order == "element":
-        ranking = slow_ranking([v for channel in channels for v in channel])
+    if order.startswith("element"):
+        ranking = slow_ranking([v for channel in channels for v in channel], spread=order == "element_spread")
         chunks = [ranking[i : i + step] for i in range(0, 3 * n, step)]
         return [[divmod(i, n) for i in chunk] for chunk in chunks]
     if order == "pixel":
@@ -76,7 +76,7 @@ def slow_game(model, x, target, attribution, order, step, blank, readout):
     ("baseline", "readout"), [("black", "probability"), ("confusion", "kl"), ("grey", "probability")]
 )
 def test_curves_equal_the_slow_game(cnn, x, target, maps, order, baseline, readout):
-    step = 31 if order != "element" else 93  # does not divide 256
+    step = 93 if order.startswith("element") else 31  # does not divide 256
     scores = perturbation(trial(cnn, x, target, maps), order=order, baseline=baseline, readout=readout, step=step)
     colour = {"black": [0, 0, 0], "grey": [0.5] * 3, "confusion": [0.2, 0.6, 0.9]}[baseline]
     blank = torch.tensor(colour, dtype=x.dtype).view(3, 1, 1).expand(3, SIZE, SIZE)

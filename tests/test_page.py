@@ -73,7 +73,8 @@ def leave_document(results, name, verdicts, touching=None):
     lines = [
         {"experiment": name, "data": "toy", "model": "net", "method": method, "metric": "unified", "row": method}
         | {"confidence": split, "quantity": "insertion", "kind": of_metric("unified")["insertion"], "mean": mean}
-        | {"ci_low": mean, "ci_high": mean, "q1": mean, "median": mean, "q3": mean, "n": 7 if mean else 0, "failed": 0}
+        | {"ci_low": mean, "ci_high": mean, "q1": mean, "median": mean, "q3": mean, "share": None, "share_low": None}
+        | {"share_high": None, "n": 7 if mean else 0, "failed": 0}
         | {"standing": "", "published": "0.25", "difference_low": None, "difference_high": None, "margin": None}
         | {"difference": mean and mean - 0.25, "verdict": verdict, "run_id": mean and "r1", "published_source": "x"}
         | {"contradictions": touches}

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from jobs import SMALL, complete, rows_of, small_job
+from jobs import SMALL, coarse, complete, rows_of, small_job
 from omegaconf import OmegaConf
 
 from bench import run
@@ -127,8 +127,8 @@ def test_maps_of_images_with_long_ids_are_kept_found_and_scored_again(tmp_path):
     job.record("unified")
     assert complete(job) == 3 and len(list(job.maps.folder.glob("*.npy"))) == 3
     assert job.maps.among([*job.ids, "nobody"]) == set(job.ids) and missing(job) == {}
-    again = load([*SMALL, f"paths.results={tmp_path / 'results'}", *kept])
-    assert _left([again], [job.ids], [job.source.collection]) == [0]
+    again = load(coarse(*SMALL, f"paths.results={tmp_path / 'results'}", *kept))
+    assert _left([again], [job.ids], [records.load_runs(job.results)], job.results) == [0]
     made_elsewhere = [*FAST, *data, "method=precomputed", f"method.root={job.maps.folder}"]
     complete(small_job(tmp_path / "again", *made_elsewhere))
     columns = ["image_id", "status", "insertion", "deletion"]

@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -12,8 +13,9 @@ from bench.config import load
 from bench.errors import UserError
 from bench.papers import contradictions
 from bench.report import __main__ as report
-from bench.report import latex
+from bench.report import intervals, latex
 from bench.report.document import Document
+from bench.report.markdown import flat
 from bench.report.quantities import of_metric
 from bench.report.table import Column, Entry, Table, tables
 
@@ -43,7 +45,17 @@ def experiment(monkeypatch):
 
 
 def run(
-    results, run_id, method, scores, *, overrides=(), device="cpu", created="2026-01-02T03:04:05", failed=0, first=0
+    results,
+    run_id,
+    method,
+    scores,
+    *,
+    overrides=(),
+    device="cpu",
+    created="2026-01-02T03:04:05",
+    failed=0,
+    first=0,
+    labels=None,
 ):
     """What a run leaves behind: its record and a row per image with (insertion, deletion), or one score."""
     names = ["model=resnet50", "data=synthetic", f"method={method}", "metric=[unified]"]
@@ -69,6 +81,8 @@ def run(
     table = pd.DataFrame(rows, columns=["image_id", "status", "insertion", "deletion"])
     table = table.assign(run_id=run_id, confidence=0.9, score=None, seconds_attribution=0.5)
     table = table.astype(dict.fromkeys(["insertion", "deletion", "score"], float))
+    if labels:
+        table["label"] = labels
     folder = results / "rows" / "/".join(f"{key}={value}" for key, value in cell.items())
     folder.mkdir(parents=True, exist_ok=True)
     table.to_parquet(folder / f"part-{run_id}.parquet")
@@ -91,6 +105,20 @@ def test_cell_holds_the_mean_the_published_value_and_their_difference(tmp_path):
     assert (line["run_id"], line["published_source"]) == ("a1", "la_table1.csv")
     assert "| sm | 0.3000 ± 1.2706 | 0.03165 <sup>[7]</sup> | +0.2684 | design only |" in markdown
     assert "`sm` beside `fast_ig`" in markdown
+
+
+def test_what_is_resampled_is_a_class_where_images_come_in_classes(tmp_path):
+    scores = [(0.03 * (i // 4) + 0.001 * (i % 4), 0.1) for i in range(80)]  # four images of a class are alike
+    labels = [7 * (i // 4) for i in range(80)]
+    run(tmp_path / "images", "a1", "sm", scores)
+    run(tmp_path / "classes", "a1", "sm", scores, labels=labels)
+    widths, values = {}, np.array(scores)[:, :1]
+    for name, groups in (("images", None), ("classes", labels)):
+        line = make(tmp_path / name, "experiment=toy")[0]["sm", "all", "insertion"]
+        expected = intervals.interval(values, groups, draws=200)[:, 0]
+        np.testing.assert_allclose([float(line["ci_low"]), float(line["ci_high"])], expected, atol=1e-4)
+        widths[name] = expected[1] - expected[0]
+    assert widths["classes"] > 1.5 * widths["images"]
 
 
 def test_cells_without_rows_are_shown_with_the_command_that_makes_them(tmp_path):
@@ -241,7 +269,15 @@ def test_the_median_of_a_score_with_long_tails_stands_in_its_table():
     kind = of_metric("infidelity")["score"]
     line = {"data": "d", "model": "m", "metric": "infidelity", "confidence": "all", "quantity": "score", "kind": kind}
     line |= {"row": "ig", "run_id": "a1", "mean": 90.0, "ci_low": 80.0, "ci_high": 100.0, "n": 4, "failed": 0}
-    line |= {"q1": 1.5, "median": 4.0, "q3": 100.0, "published": None, "verdict": "", "contradictions": None}
+    line |= {
+        "q1": 1.5,
+        "median": 4.0,
+        "q3": 100.0,
+        "published": None,
+        "verdict": "",
+        "contradictions": None,
+        "share": None,
+    }
     (table,) = tables(pd.DataFrame([line]), {}, 0.7)
-    assert [column.name for column in table.columns] == ["Method", "Score ↓", "median [quartiles]", "n"]
+    assert flat(table)[0] == ["Method", "Score ↓", "median [quartiles]", "n"]
     assert [entry.text for entry in table.rows[0]] == ["ig", "90.0000 ± 10.0000", "4.0000 [1.5000, 100.0000]", "4"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from jobs import SMALL, complete, rows_of, small_job
+from jobs import SMALL, coarse, complete, rows_of, small_job
 
 from bench.errors import UserError
 from scripts import rounding_noise
@@ -10,7 +10,7 @@ from scripts import rounding_noise
 
 def test_insertions_are_those_of_a_run_and_leave_nothing(tmp_path):
     complete(small_job(tmp_path, "method=sm", "metric=[unified]", "data.limit=3"))
-    ours = rounding_noise.insertions([*SMALL, "method=sm", "data.limit=3"])
+    ours = rounding_noise.insertions(coarse(*SMALL, "method=sm", "data.limit=3"))
     assert sorted(ours) == sorted(rows_of(tmp_path)["insertion"])
 
 
@@ -27,7 +27,7 @@ def test_a_failed_image_is_named(monkeypatch):
     failed = {"image_id": "owl", "status": "failed", "error": "the map holds NaN"}
     monkeypatch.setattr(rounding_noise, "rows_of", lambda *_: ({"unified": [failed]}, {}))
     with pytest.raises(UserError, match="method=sm, image owl: the map holds NaN"):
-        rounding_noise.insertions([*SMALL, "method=sm", "data.limit=1"])
+        rounding_noise.insertions(coarse(*SMALL, "method=sm", "data.limit=1"))
 
 
 def test_every_method_but_the_one_of_files(capsys, monkeypatch):

@@ -47,6 +47,25 @@ def test_a_claim_holds_where_the_first_comes_first(ranked):
     assert "of 1 claims 0 survive all 9 variants" in said and "not by baseline blur, draws 1" in said
 
 
+def test_a_difference_has_an_interval_over_classes(ranked):
+    alike = [float(i // 4) for i in range(80)]
+    of_classes = {
+        name: rows(np.array(alike) * s, label=[5 * i for i in map(int, alike)]) for name, s in (("a", 2), ("b", 1))
+    }
+    of_images = {name: scored.assign(label=np.nan) for name, scored in of_classes.items()}
+    wide, narrow = (
+        trust.claims(trust.variants({"unified": found}, [])[:1], [["a", "b"]]).iloc[0]
+        for found in (of_classes, of_images)
+    )
+    assert wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"])
+
+
+def test_ties_are_a_variant_of_their_own():
+    found = {"unified": {"a": rows(ONE), "b": rows(TWO)}, "ties": {"a": rows(TWO), "b": rows(ONE)}}
+    told = trust.claims(trust.variants(found, []), [["a", "b"]])
+    assert "not by ties spread" in trust.sentence(told, "insertion")
+
+
 def test_agreement_is_1_with_itself_and_minus_1_with_the_reverse(ranked):
     square = trust.agreement([ranked["unified"], ranked["baseline blur"]], "insertion")
     np.testing.assert_array_equal(square, [[1, -1], [-1, 1]])

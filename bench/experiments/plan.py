@@ -28,13 +28,14 @@ without content, below the others. A row stands beside the printed row of its me
 A cell is one row on one network. Cells are numbered; `experiment.cell` is what Hydra sweeps, with any launcher.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import Config
+from bench.config import Config, file
 from bench.errors import UserError
 
 KEYS = {"method", "label", "set", "per_model", "published", "metrics"}
@@ -154,13 +155,20 @@ def _cell(row: Row, model: str, metrics: list[str], shared: Mapping[str, object]
     settings = {key: value for key, value in settings.items() if _played(key, metrics)}
     chosen = [f"model={model}", f"method={row.method}", f"metric=[{','.join(metrics)}]"]
     if steps:  # in so many, whatever the size of the images
-        chosen += [f"metric.{name}.step={_step(name, steps)}" for name in metrics]
+        chosen += [f"metric.{name}.step={_step(name, steps)}" for name in metrics if _steps(name)]
     return Cell(row, model, tuple(metrics), chosen + [f"{key}={_said(value)}" for key, value in settings.items()])
 
 
 def _step(metric: str, steps: int) -> str:
     """bench.config.step_of of the cell's own network and order."""
     return f'"${{step_of:${{model.size}},${{metric.{metric}.order}},{steps}}}"'
+
+
+@functools.cache
+def _steps(metric: str) -> bool:
+    """Whether it is a game that goes in steps."""
+    path = file("metric", metric)
+    return path.exists() and "step" in OmegaConf.to_container(OmegaConf.load(path)).get(metric)  # type: ignore[union-attr, operator]
 
 
 def _said(value: object) -> str:

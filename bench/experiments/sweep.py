@@ -2,17 +2,18 @@
 
 import functools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import Config, configured, load
+from bench.config import USUAL_SIZE, Config, configured, load
 from bench.errors import UserError
 from bench.experiments.plan import Cell, cells, images
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source, open_source
-from bench.running.forecast import USUAL_SIZE, Cost, costs, total
+from bench.running.forecast import Cost, costs, total
 from bench.running.job import shard
 from bench.seeds import Seeds
 from bench.store import records
@@ -20,6 +21,7 @@ from bench.store.maps import Maps
 from bench.store.rows import load_rows
 from bench.text import plural
 
+Runs = dict[str, dict]  # {run id: its record}
 CHOSEN = {"model": "models", "method": "methods", "metric": "metrics"}  # the experiment says these, not the command
 
 
@@ -80,32 +82,49 @@ def outlook(configs: list[Config], jobs: str = "cell") -> tuple[list[Cost], str]
         return opened(data, Seeds.of(cfg.run).images, size or cfg.model.size or USUAL_SIZE)
 
     wanted = [shard(of(config)[1], config.cfg.run.shard) for config in configs]
-    left = _left(configs, wanted, [of(config)[0].collection for config in configs])
-    found = costs(configs, lambda config, size: of(config, size)[0], left)
+    results = Path(configs[0].cfg.paths.results)
+    runs = [_of_these(records.load_runs(results), of(config)[0].collection) for config in configs]
+    left = _left(configs, wanted, runs, results)
+    kept = [_kept(*of_job, results) for of_job in zip(configs, wanted, runs, strict=True)]
+    found = costs(configs, lambda config, size: of(config, size)[0], left, kept)
     maps = sum(map(len, wanted))
     there = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
     images = plural(max(map(len, wanted)), "image")
     return found, f"{plural(len(configs), jobs)} of {images}{there}: {total(configs, found)}"
 
 
-def _left(configs: list[Config], wanted: list[list[str]], collections: list[str | None]) -> list[int]:
+def _of_these(runs: Runs, collection: str | None) -> Runs:
+    """The runs of these images."""
+    return {i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection}
+
+
+def _kept(config: Config, ids: list[str], runs: Runs, results: Path) -> bool:
+    """Whether a cell that does something to maps finds those of all its images."""
+    mapped: set[str] = set()
+    for metric in (config.cfg.get("metric") or ()) if config.cfg.method.get("post") else ():
+        names = config.names | {"metric": metric}
+        asked = records.asked(names, config.cfg)
+        made = replace(asked, method={key: value for key, value in asked.method.items() if key != "post"})
+        for run in runs.values():
+            if records.matches(run, names, made):
+                mapped |= Maps(results, run["attribution_id"]).among(ids)
+    return bool(ids) and mapped >= set(ids)
+
+
+def _left(configs: list[Config], wanted: list[list[str]], runs: list[Runs], results: Path) -> list[int]:
     """How many of its images each cell lacks, going by the records of what has been run. Whether an image or the weights
     have changed since, a cell sees when it starts.
     """
-    results = Path(configs[0].cfg.paths.results)
-    runs, rows = records.load_runs(results), load_rows(results)
+    rows = load_rows(results)
     done = rows[rows["status"] == "ok"].groupby("run_id")["image_id"].agg(set).to_dict()
     left = []
-    for config, ids, collection in zip(configs, wanted, collections, strict=True):
-        of_these = {
-            i: run for i, run in runs.items() if run.get("data", {}).get("collection", collection) == collection
-        }
+    for config, ids, of_these in zip(configs, wanted, runs, strict=True):
         there, kept = set(ids) if config.cfg.get("metric") else set(), config.cfg.run.save_attributions
         for metric in config.cfg.get("metric") or ():
             names = config.names | {"metric": metric}
             asked = records.asked(names, config.cfg)
             found = [i for i, run in of_these.items() if records.matches(run, names, asked)]
-            mapped = {i: Maps(results, runs[i]["attribution_id"]).among(ids) if kept else set(ids) for i in found}
+            mapped = {i: Maps(results, of_these[i]["attribution_id"]).among(ids) if kept else set(ids) for i in found}
             there &= set().union(*(done.get(i, set()) & mapped[i] for i in found))
         left.append(len(ids) - len(there))
     return left

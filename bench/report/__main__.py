@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from bench.cli import command
 from bench.config import elsewhere, load
 from bench.errors import UserError
-from bench.report import everything, lines, page, paper_table, significance, table
+from bench.report import ceiling, everything, lines, page, paper_table, significance, table
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Found, figures
 from bench.report.intervals import FEW
@@ -54,6 +54,7 @@ def make(overrides: list[str]) -> tuple[Document, Found]:
         notes = paper_table.unequal(numbers, rows)
     threshold = cfg.report.threshold
     numbers, below = significance.compare(numbers, rows, runs, threshold, labels)
+    numbers = ceiling.shares(numbers, rows, runs, threshold, cfg.report.bootstrap)
     if plan:
         for key, said in paper_table.margins(numbers, plan).items():
             below.setdefault(key, []).extend(said)
@@ -93,6 +94,11 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
         "the column at once, 5 %). The interval of a τ: all that it may be, given the rows that are told apart. "
         "`docs/statistics.md` says how often that errs.",
     ]
+    if numbers["share"].notna().any():
+        found.append(
+            "Share: (score - random) / (ceiling - random), of means over the images that all three have; none where "
+            "the ceiling, a search for the largest insertion or GAP, is no better than chance."
+        )
     if numbers["published"].notna().any():
         found.append(
             "Δ: measured minus published. Verdict: agrees, the 90 % interval of Δ lies inside the margin, which is stated "

@@ -4,7 +4,7 @@ import pandas as pd
 
 from bench.errors import UserError
 
-FORMAT = 2  # raised when a column goes, comes or means something else
+FORMAT = 3  # raised when a column goes, comes or means something else
 SCHEMA = {
     "experiment": "str",
     "data": "str",
@@ -20,6 +20,9 @@ SCHEMA = {
     "q1": "float",  # quartiles over images
     "median": "float",
     "q3": "float",
+    "share": "float",  # of what is possible, and its 95 % interval (bench/report/ceiling.py)
+    "share_low": "float",
+    "share_high": "float",
     "n": "int",  # images that were scored
     "failed": "int",
     "standing": "str",  # best: of the best mean; level: with it in the column's best set; or nothing

@@ -9,7 +9,7 @@ from bench.papers import contradictions
 from bench.report.quantities import ARROWS
 
 NOTHING = "–"
-QUARTILES = "median [quartiles]"
+QUARTILES, SHARE = "median [quartiles]", "share"
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,11 @@ def quartiles(line: Mapping, digits: int = 4) -> Entry:
     return Entry(median if pd.isna(line["median"]) else f"{median} [{q1}, {q3}]", _value(line["median"]))
 
 
+def share(line: Mapping) -> Entry:
+    """Of what is possible, where both controls are there: bench/report/ceiling.py."""
+    return Entry(number(line["share"], digits=2), _value(line["share"]))
+
+
 def count(line: Mapping) -> Entry:
     """Of images, and of those that failed."""
     return Entry(f"{line['n']}" + (f" (+ {line['failed']} failed)" if line["failed"] else ""), float(line["n"]))
@@ -127,25 +132,30 @@ def columns(*names: str) -> list[Column]:
 def _table(
     part: pd.DataFrame, of: tuple, title: str, labels: Mapping[str, str], below: list[str], everywhere: set[int]
 ) -> Table:
-    """Per quantity a measured column and, where the paper has a cell for any row, its value, Δ and the verdict.
+    """Per quantity a measured column, its share of what is possible where that is known and, where the paper has a cell for
+    any row, its value, Δ and the verdict.
 
     everywhere: contradictions that touch all cells of the report; they are named below the table only.
     """
     kinds = part.drop_duplicates("quantity").set_index("quantity")["kind"]
     printed = {name: (part.loc[part["quantity"] == name, "verdict"] != "").any() for name in kinds.index}
+    possible = part["share"].notna().groupby(part["quantity"]).any()
+    grouped = any(printed.values()) or possible.any() or any(kind.tailed for kind in kinds)
     columns, groups = [Column("Method")], []
     for name, kind in kinds.items():
         heading = kind.title + ARROWS[kind.better]
-        own = [Column("measured" if any(printed.values()) else heading, kind.better)]
+        own = [Column("measured" if grouped else heading, kind.better)]
         own += [Column(QUARTILES, kind.better)] if kind.tailed else []
+        own += [Column(SHARE, "high")] if possible[name] else []
         own += [Column("published", kind.better), Column("Δ")] if printed[name] else []
         columns += own
-        groups += [(heading, len(own))] if any(printed.values()) else []
+        groups += [(heading, len(own))] if grouped else []
     rows = []
     for (name, run_id), lines in part.groupby(["row", "run_id"], sort=False, dropna=False):
         row = [_named(name, labels.get(run_id))]
         for line in lines.to_dict("records"):
             row += [measured(line), *([quartiles(line)] if line["kind"].tailed else [])]
+            row += [share(line)] if possible[line["quantity"]] else []
             row += _beside(line, everywhere) if printed[line["quantity"]] else ()
         rows.append([*row, count(lines.iloc[0])])
     return Table(title, [*columns, Column("n")], rows, groups, below, contradictions.of_any(part["contradictions"]), of)

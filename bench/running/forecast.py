@@ -3,7 +3,7 @@
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from torch import nn
 
-from bench.config import Config
+from bench.config import USUAL_SIZE, Config
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source
@@ -22,12 +22,13 @@ from bench.rng import Rng
 from bench.running.attribution import reads_files
 from bench.running.compute import CPU_BATCH, Compute, find_device, prepare
 from bench.running.job import Job, bind, build
-from bench.running.post import build_method
+from bench.running.kept import all_kept, kept_exactly
+from bench.running.post import build_method, plain
 from bench.seeds import Seeds
 from bench.text import duration, plural
 from metrics.batch import MapBatch, Unfit
 
-CLASSES, USUAL_SIZE = 1000, 224  # of a network that has not been loaded
+CLASSES = 1000  # of a network that has not been loaded
 MOST_PASSES = 20_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
 SHOWN = 2  # images that a CPU is timed by
 
@@ -40,25 +41,35 @@ class Forecast:
     backward: int
     scoring: int
     again: int  # times that a metric has the method explain the image again
+    kept: bool  # the maps lie there, and it is only for such a metric that the method is called
     seconds_a_batch: float
 
     @property
     def passes(self) -> int:
         """Forward passes, all in all."""
-        return self.forward * (1 + self.again) + self.scoring
+        return self.forward * (self.again + (not self.kept)) + self.scoring
 
     def line(self, images: int, batch_size: int) -> str:
         batches = -(-images // batch_size)
         told = f", and {self.again} times as many again for metrics that explain anew" if self.again else ""
+        passes = f"{self.forward} forward and {plural(self.backward, 'backward pass')} of the method (at most{told})"
+        if self.kept:
+            passes = (
+                f"{self.again} times {passes.partition(' (')[0]} (at most)"
+                if self.again
+                else "no pass for its map, which lies there,"
+            )
         return (
-            f"{plural(images, 'image')}, each {self.forward} forward and {plural(self.backward, 'backward pass')} "
-            f"of the method (at most{told}) and {self.scoring} of scoring, {plural(batch_size, 'image')} a pass: "
+            f"{plural(images, 'image')}, each {passes} and {self.scoring} of scoring, {plural(batch_size, 'image')} a pass: "
             f"about {duration(batches * self.seconds_a_batch)}."
         )
 
 
-def forecast(job: Job, names: list[str]) -> Forecast:
-    """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most."""
+def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast:
+    """Run method and metrics on a network that only counts: exact, but for methods that stop early, where it is the most.
+
+    images: what is to do, of which the maps may lie there already.
+    """
     classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
     metrics = {name: job.metrics[name] for name in names}
     try:
@@ -66,8 +77,10 @@ def forecast(job: Job, names: list[str]) -> Forecast:
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
     forward, backward, scoring, again = counted
-    seconds = (forward * (1 + again) + scoring) * one_forward + backward * (1 + again) * one_backward
-    return Forecast(*counted, seconds)
+    kept = all_kept(job, images)
+    times = again + (not kept)
+    seconds = (forward * times + scoring) * one_forward + backward * times * one_backward
+    return Forecast(*counted, kept, seconds)
 
 
 def count(
@@ -138,27 +151,30 @@ class Cost:
         return self.forward + 2 * self.backward
 
 
-def costs(configs: list[Config], source: Callable[[Config, int], Source], left: list[int]) -> list[Cost]:
+def costs(
+    configs: list[Config], source: Callable[[Config, int], Source], left: list[int], kept: Sequence[bool] = ()
+) -> list[Cost]:
     """Of each job of a sweep: its passes, counted without a network, and its seconds, if it can be timed.
 
-    source: the images of a job, by size in pixels. left: images that each job has still to compute.
+    source: the images of a job, by size in pixels. left: images that each job has still to compute. kept: whether the maps
+    of a job lie there, to which it but does something; none: of no job.
     """
     passes: dict[str, tuple[int, ...]] = {}
     scored: dict[str, tuple[int, ...]] = {}
     found = []
-    kept = {
+    saved = {
         _map(config) for config in configs if config.cfg.run.save_attributions and not config.cfg.method.get("post")
     }
-    for config, images in zip(configs, left, strict=True):
+    for config, images, lies in zip(configs, left, kept or [False] * len(configs), strict=True):
         cfg, pace, untimed = config.cfg, None, None
         try:
             pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (cfg.model, cfg.compute)))
         except (UserError, HydraException, RuntimeError) as error:  # no such device, no memory, no such network
             untimed = str(error).splitlines()[0]
         size = pace.size if pace else cfg.model.size or USUAL_SIZE
-        method, metric = str([cfg.method, size]), str([cfg.get("metric"), size])
-        if method not in passes:
-            built = build_method(cfg.method)
+        method, metric = str([plain(cfg.method), size]), str([cfg.get("metric"), size])
+        if method not in passes:  # whatever is done to its maps
+            built = build_method(plain(cfg.method))
             bind(built, source(config, size), Seeds.of(cfg.run).images)
             passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
         if metric not in scored:  # takes as many, whoever made the map
@@ -166,8 +182,8 @@ def costs(configs: list[Config], source: Callable[[Config, int], Source], left: 
             scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES)[2:]
         (of_method, back), (scoring, again) = passes[method], scored[metric]
         scoring, back_again = scoring + again * of_method, again * back
-        if cfg.method.get("post") and _map(config) in kept:  # its maps will lie there
-            of_method, back = 0, 0
+        if cfg.method.get("post") and kept_exactly(cfg) and (lies or _map(config) in saved):
+            of_method, back = 0, 0  # what its maps are made of lies there, or will
         forward, back = of_method + scoring, back + back_again
         seconds, batch_size = None, pace.batch_size if pace else CPU_BATCH
         if pace:
@@ -194,9 +210,8 @@ def _blank(model: nn.Module, x: torch.Tensor, target: torch.Tensor, rng: Rng) ->
 
 def _map(config: Config) -> str:
     """Which map it makes, as far as one sweep goes, before anything is done to it."""
-    method = {
-        key: value for key, value in OmegaConf.to_container(config.cfg.method, resolve=True).items() if key != "post"
-    }
+    method = OmegaConf.to_container(config.cfg.method, resolve=True)
+    method = {key: value for key, value in method.items() if key != "post"}  # type: ignore[union-attr]
     return str([config.names, method, Seeds.of(config.cfg.run), config.cfg.run.target, config.cfg.compute.precision])
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import DictConfig, OmegaConf
 
 from bench.build import build
-from bench.config import Config
+from bench.config import USUAL_SIZE, Config
 from bench.errors import UserError
 from bench.images.source import Source, check_labels, open_source
 from bench.networks.examine import examine
@@ -181,6 +182,8 @@ def open_job(config: Config, given: Given | None = None) -> Job:
         warnings.append(
             f"{network.name} has {classes} classes and the images {source.classes}: labels may mean other things"
         )
+    if unknown := unstepped(cfg, network):
+        warnings.append(unknown)
     for warning in warnings:
         print(f"warning: {warning}.", file=sys.stderr)
     save, metrics = cfg.run.save_attributions, cfg.get("metric") or {}
@@ -202,6 +205,19 @@ def open_job(config: Config, given: Given | None = None) -> Job:
         save_attributions=save,
         warnings=warnings,
         given=given.found,
+    )
+
+
+def unstepped(cfg: DictConfig, network: Network) -> str:
+    """What is odd of games with a given number of steps, where the network alone knows the size of its images."""
+    size = network.preprocessing.size
+    metrics = (cfg.get("metric") or {}).items()
+    games = [name for name, metric in metrics if "step" in metric and OmegaConf.is_interpolation(metric, "step")]
+    if cfg.model.size is not None or size == USUAL_SIZE or not games:
+        return ""
+    return (
+        f"model.size does not say that {network.name} takes {size} pixels, so that {', '.join(games)} go as many values a "
+        f"step as at {USUAL_SIZE} pixels, and in another number of steps; model.size={size} keeps their number"
     )
 
 

@@ -1,9 +1,10 @@
 """Maps that a method has made already, for its run with post-processing: taken from the store, not made again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
+from omegaconf import DictConfig
 from torch import Tensor
 
 from bench.running.job import Job
@@ -30,6 +31,10 @@ class Kept:
             return None
         return torch.stack([torch.from_numpy(found) for found in maps])
 
+    def lies(self, image: str) -> bool:
+        """Whether there is one, going by its name."""
+        return image in self.made and self.maps.has(image)
+
     def _valid(self, image: str) -> bool:
         check = self.job.config.cfg.run.check_images
         return image in self.made and unchanged(self.job, image, self.made[image], check)
@@ -39,11 +44,24 @@ def kept_maps(job: Job, ids: Sequence[str]) -> Tensor | None:
     """What becomes of the kept maps of these images, on the job's device. None: there are none, or they are kept less
     exactly than this run computes.
     """
-    if not isinstance(job.method, Processed) or job.config.cfg.compute.precision == "fp64":
+    if not isinstance(job.method, Processed) or not kept_exactly(job.config.cfg):
         return None
     job.kept = job.kept or Kept(job)
     maps = job.kept.of(ids)
     return None if maps is None else processed(job.compute.place(maps), job.method.post)
+
+
+def kept_exactly(cfg: DictConfig) -> bool:
+    """Whether maps are kept as exactly as a run of this configuration computes."""
+    return cfg.compute.precision != "fp64"
+
+
+def all_kept(job: Job, images: Iterable[str]) -> bool:
+    """Whether the maps of all these images lie there, so that none has to be made; going by their names."""
+    images = list(images)
+    if not images or not isinstance(job.method, Processed) or not kept_exactly(job.config.cfg):
+        return False
+    return all(map(Kept(job).lies, images))
 
 
 def _plain(job: Job, metric: str | None):

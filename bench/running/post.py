@@ -55,9 +55,13 @@ class Processed:
 def build_method(cfg: DictConfig) -> Callable:
     """The method that a configuration's `method` describes, and what is done to its maps."""
     post = tuple(cfg.get("post") or ())
-    plain = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "post"]) if "post" in cfg else cfg
-    method = build(plain, "method")
+    method = build(plain(cfg), "method")
     return Processed(method, post) if post else method
+
+
+def plain(cfg: DictConfig) -> DictConfig:
+    """A configuration's `method` without what is done to its maps."""
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "post"]) if "post" in cfg else cfg
 
 
 def processed(maps: Images, post: Sequence[str]) -> Images:

@@ -1,6 +1,8 @@
 """The store of rows, put in order: `python -m bench.store compact`, `python -m bench.store merge FROM… --into TO`
 
-    python -m bench.store compact [RESULTS]          many small files of rows to few large ones (results, if not said)
+    python -m bench.store compact [RESULTS] [curves=false]
+                                                     many small files of rows to few large ones (results, if not said);
+                                                     without curves, a tenth of the size
     python -m bench.store merge FROM... --into TO    rows, records and maps of other results folders into one
 
 Both can be cut short and started again, and do nothing the second time. A row that contradicts one that is there is named
@@ -20,18 +22,20 @@ from bench.text import plural
 def main(arguments: list[str]) -> int:
     """Exit status."""
     what, *rest = arguments or [""]
-    if what == "compact" and len(rest) <= 1:
-        return compacted(_results(rest[0] if rest else "results"))
+    bare = [word for word in rest if word == "curves=false"]
+    places = [word for word in rest if word not in bare]
+    if what == "compact" and len(places) <= 1:
+        return compacted(_results(places[0] if places else "results"), curves=not bare)
     if what == "merge" and rest.count("--into") == 1 and len(rest) > 2:
         at = rest.index("--into")
         into, sources = rest[at + 1 : at + 2], rest[:at] + rest[at + 2 :]
         if into and sources:
             return merged([_results(source) for source in sources], Path(into[0]).expanduser())
-    raise UserError("expected: python -m bench.store compact [RESULTS], or merge FROM... --into TO.")
+    raise UserError("expected: python -m bench.store compact [RESULTS] [curves=false], or merge FROM... --into TO.")
 
 
-def compacted(results: Path) -> int:
-    before, after, left = compact(results)
+def compacted(results: Path, *, curves: bool = True) -> int:
+    before, after, left = compact(results, curves=curves)
     print(f"{plural(before, 'file')} of rows before, {after:,} now.")
     if left:
         print(f"Left alone, as they are being computed: {', '.join(left)}.")

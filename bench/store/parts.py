@@ -62,9 +62,17 @@ def new_file(folder: Path, run_id: str) -> Path:
     return folder / f"{run_id}-{uuid.uuid4().hex[:12]}.parquet"
 
 
-def write(file: Path, table: pa.Table) -> None:
+SMALL: dict = {  # how rows that are to be shared are written: half the size
+    "compression": "zstd",
+    "write_statistics": False,
+    "store_schema": False,
+    "use_dictionary": ["run_id", "status"],
+}
+
+
+def write(file: Path, table: pa.Table, *, small: bool = False) -> None:
     with atomic_write(file) as path:
-        pq.write_table(table, path)
+        pq.write_table(table, path, **SMALL if small else {})
 
 
 def tables(of: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[tuple[Path, pa.Table]]:

@@ -20,7 +20,7 @@ from bench.store.parts import BROKEN, ORDER, SCHEMA, first_line
 
 ROWS_A_FILE = 1000  # of those that a process joins its own small ones into
 PARTITIONS = ["data", "model", "method", "metric"]
-SCALARS = ["run_id", "image_id", "status", "confidence", "insertion", "deletion", "score", "chance"]
+SCALARS = ["run_id", "image_id", "status", "label", "confidence", "insertion", "deletion", "score", "chance"]
 SCALARS += ["seconds_attribution", "forward_passes", "backward_passes"]  # all that a table needs
 LISTINGS = 5  # how often files are listed, if some vanish each time
 

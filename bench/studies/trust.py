@@ -7,6 +7,7 @@ Reads the rows of `experiment=trust` (conf/experiment/trust.yaml) and ranks its 
 
     baseline     black, grey, blur, the network's confusion colour, noisy linear imputation (ROAD)
     order        element, channel, channel_union, pixel
+    ties         equal values go from all over the picture, not the last in memory first
     readout      probability, logit, KL(uniform || p)
     normalised   (r - r0) / (r1 - r0), r0 at the baseline and r1 at the image, of each curve, before the mean over images
     correct      only images that the network gets right
@@ -33,6 +34,7 @@ from bench.errors import UserError
 from bench.figures.squares import Square, write
 from bench.report import intervals, paper_table
 from bench.report.document import Document
+from bench.report.means import classes
 from bench.report.significance import tau_b
 from bench.report.table import Column, Entry, Table, columns
 from bench.rng import lots
@@ -47,6 +49,7 @@ GAMES = {
     "blur": "baseline blur",
     "fair": "baseline confusion",
     "road": "baseline linear",
+    "ties": "ties spread",
     "insertion_deletion": "order channel_union",
     "channel": "order channel",
     "pixel": "order pixel",
@@ -68,9 +71,14 @@ class Ranked:
 
     name: str
     scores: Mapping[str, pd.DataFrame]
+    labels: pd.Series  # of all images that any row has
 
     def means(self, quantity: str) -> pd.Series:
         return self.scores[quantity].mean()
+
+    def units(self, quantity: str) -> np.ndarray | None:
+        """What intervals resample, if it is not images."""
+        return classes(self.labels.loc[self.scores[quantity].index].to_frame("label"))
 
 
 def variants(found: Mapping[str, Scores], named: list[str]) -> list[Ranked]:
@@ -94,7 +102,9 @@ def variants(found: Mapping[str, Scores], named: list[str]) -> list[Ranked]:
             made.append((name, _of(black, some) | own))
         elif own:
             made.append((f"post {name}", own))
-    ranked = [Ranked(name, {q: _table(scores, q) for q in QUANTITIES}) for name, scores in made if scores]
+    ranked = [
+        Ranked(name, {q: _table(scores, q) for q in QUANTITIES}, _labels(scores)) for name, scores in made if scores
+    ]
     return [one for one in ranked if all(len(table) for table in one.scores.values())]
 
 
@@ -125,7 +135,7 @@ def claims(ranked: list[Ranked], pairs: list[list[str]]) -> pd.DataFrame:
                 scores = variant.scores[quantity]
                 if {first, second} <= set(scores):
                     apart = (scores[first] - scores[second]).to_numpy()
-                    low, high = intervals.interval(apart[:, None], draws=2000)[:, 0]
+                    low, high = intervals.interval(apart[:, None], variant.units(quantity), draws=2000)[:, 0]
                     lines.append(
                         {"claim": f"{first} above {second}", "quantity": quantity, "variant": variant.name}
                         | {"difference": apart.mean(), "low": low, "high": high, "holds": bool(apart.mean() > 0)}
@@ -227,6 +237,11 @@ def _table(scores: Scores, quantity: str) -> pd.DataFrame:
         for row, rows in scores.items()
     }
     return pd.DataFrame(values).dropna()
+
+
+def _labels(scores: Scores) -> pd.Series:
+    labels = pd.concat([rows["label"] for rows in scores.values()])
+    return labels[~labels.index.duplicated()]
 
 
 def _lines(model: str, variant: Ranked) -> list[dict]:

@@ -23,13 +23,13 @@ from metrics.quantities import Quantity
 
 FACTS = ["label", "prediction", "target"]
 SCORES, CURVES = 400_000, 1_500_000  # numbers of single images, and letters of their curves, in a page at most
-LINE = ("mean", "ci_low", "ci_high", "q1", "median", "q3")
+LINE = ("mean", "ci_low", "ci_high", "q1", "median", "q3", "share", "share_low", "share_high")
 
 
 def assembled(lines: pd.DataFrame, runs: Mapping[str, dict], found: Found) -> dict:
     """lines: the report's, with their `kind`."""
     lines = lines[(lines["quantity"] != SPEED) & lines["run_id"].isin(list(runs))]
-    facts = load_rows(found.results, FACTS)
+    facts = load_rows(found.results, FACTS[1:])  # the label is there
     facts = facts[facts["status"] == "ok"]
     of_rooms = list(lines.groupby(["data", "model"], sort=False))
     columns = sum(part.groupby(["metric", "run_id", "quantity"]).ngroups for _, part in of_rooms)

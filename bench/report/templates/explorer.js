@@ -599,6 +599,7 @@ const explore = (data) => {
       [titled(kind()), `${estimate(of, k)} (${kind().unit})`],
       ["95 % interval", known(of.ci_low[k]) ? `${number(of.ci_low[k])} to ${number(of.ci_high[k])}` : "not known"],
       ["Median [quartiles]", `${number(of.median[k])} [${number(of.q1[k])}, ${number(of.q3[k])}]`],
+      ...(known(of.share[k]) ? [["Share of what is possible", `${number(of.share[k], 2)}${known(of.share_low[k]) ? ` [${number(of.share_low[k], 2)}, ${number(of.share_high[k], 2)}]` : ""}: 0 is random, 1 the ceiling`]] : []),
       ["Images", `${n}${failed ? ` (+ ${failed} failed)` : ""}`],
       ["Cost of an image", `${short(cabinet().passes[k])} passes, ${short(cabinet().seconds[k])} s`],
       ["Run", `${cabinet().runs[k]}, ${run.created}, ${run.device}, commit ${run.commit}`],
