@@ -46,7 +46,9 @@ def _figure(of: tuple[str, str, str], drawn: dict, kinds: Quantities, styles: di
         plots.Panel(kinds[side].title + ARROWS[kinds[side].better], SHARE[side], kinds[side].unit, of_side, floor=0)
         for side, of_side in drawn.items()
     ]
-    return figure(f"curves_{slug(*of)}", f"{model} · {metric} · {data}", PLACE, ABOUT, panels, styles, found)
+    return figure(
+        f"curves_{slug(*of)}", f"{model} · {metric} · {data}", PLACE, ABOUT, panels, styles, found, page=False
+    )
 
 
 def figure(
@@ -57,11 +59,13 @@ def figure(
     panels: list[plots.Panel],
     styles: dict[str, int],
     found: Found,
+    page: bool = True,
 ) -> Figure:
-    """Panels with one legend, drawn into the report's folder of figures."""
+    """Panels with one legend, drawn into the report's folder of figures; page: and into its page."""
     files = plots.write(found.folder / "figures" / stem, panels, styles)
     pictures = tuple(
-        (f"{panel.title}: {title}", plots.svg(f"{stem}-{i}", panel, styles)) for i, panel in enumerate(panels)
+        (f"{panel.title}: {title}", plots.svg(f"{stem}-{i}", panel, styles))
+        for i, panel in enumerate(panels if page else ())
     )
     names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
     legend = tuple((styles[name], name) for name in names)
