@@ -23,7 +23,7 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo trust atlas reference-%,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster-test coverage gpu smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo docs test cluster-test coverage gpu smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
