@@ -82,6 +82,8 @@ class Compute(TypedDict):
     batch_size: Literal["auto"] | Annotated[int, Between(1, 4096)]
     compile: bool
     fold: bool
+    engine: Literal["torch", "onnxruntime", "compile"]
+    provider: Literal["CPU", "CUDA", "TensorRT", "OpenVINO"]
     allow_chance: bool
     workers: Literal["auto"] | Annotated[int, Between(0, 256)]
 

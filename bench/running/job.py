@@ -161,6 +161,7 @@ class Job:
             "name": self.compute.device_name,
             "batch_size": self.compute.batch_size,
             "threads": torch.get_num_threads(),
+            **({"engine": self.compute.engine.record} if self.compute.engine else {}),
         }
         records.write(self._record(metric), record, self.config.overrides, device, {"torch": str(torch.__version__)})
 

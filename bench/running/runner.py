@@ -165,3 +165,12 @@ def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
     names = ("image_id", "label", "prediction", "target", "confidence")
     facts = zip(batch.ids, batch.labels, prediction.tolist(), target.tolist(), confidence.tolist(), strict=False)
     return [dict(zip(names, fact, strict=True)) for fact in facts], target
+
+
+def try_engine(job: Job, work: Work) -> None:
+    """Open the run's engine, if it has one, on the first images: the record says what is found.  UserError: it is wrong."""
+    if job.compute.engine:
+        batches = stream(job.source, sorted(work), job.compute.batch_size, 0)
+        if batch := next((batch for batch in batches if batch.ids), None):
+            with torch.inference_mode():
+                job.network(job.compute.place(batch.x))
