@@ -42,7 +42,7 @@ def mine(tmp_path, monkeypatch):
 
 
 def compared(reference, mine, *more):
-    given = [f"compare.results={reference}", f"paths.results={mine / 'results'}", "compute.device=cpu"]
+    given = [SMALL[1], f"compare.results={reference}", f"paths.results={mine / 'results'}", "compute.device=cpu"]
     return compare.main([*given, "compute.batch_size=10", "report.bootstrap=100", *more])
 
 
