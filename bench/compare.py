@@ -11,7 +11,8 @@ do, and so do report/compare_NAME.md, .csv, .tex, .json and a forest plot with y
 """
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,8 +139,10 @@ def _of_metric(part: pd.DataFrame, runs: Mapping[str, dict]) -> dict[str, dict]:
     """
     counted = part.groupby(["method", "run_id"]).size()
     under = {run: tuple(sorted(records.conditions(runs[run]).items())) for _, run in counted.index}
-    most = counted.groupby([under[run] for _, run in counted.index]).sum().idxmax()
-    chosen: dict[str, dict] = {}
+    scored = Counter[tuple]()
+    for (_, run), n in counted.items():
+        scored[under[run]] += n
+    most, chosen = max(scored, key=lambda conditions: scored[conditions]), dict[str, dict]()
     for (method, run), _ in sorted(counted.items(), key=lambda of: (-of[1], str(records.identity_of(runs[of[0][1]]).seed))):
         if under[run] == most:
             chosen.setdefault(method, runs[run])
@@ -154,19 +157,32 @@ def opened(reference: Reference, overrides: list[str]) -> Job:
     choice = [*(f"{group}={name}" for group, name in names.items()), f"metric=[{','.join(metrics)}]"]
     config = load([*choice, *rest])
     cfg = config.cfg
-    settings = addressed(reference.record["config"])
+    own = [*targets({group: cfg[group] for group in ("model", "data", "metric")})]
+    settings = {group: addressed(reference.record["config"][group], own) for group in (*SHARED, "data")}
     with open_dict(cfg):
+        cfg.pop("hydra", None)
         for group, keys in SHARED.items():
             cfg[group].update({key: value for key, value in settings[group].items() if keys is None or key in keys})
-        own = {key: cfg.data.get(key) for key in (*PLACES, *SELECTION) if key in OmegaConf.to_container(cfg.data)}
-        cfg.data.update({key: value for key, value in settings["data"].items() if key not in (*PLACES, *SELECTION)} | own)
+        here = {key: cfg.data.get(key) for key in (*PLACES, *SELECTION) if key in OmegaConf.to_container(cfg.data)}
+        there = {key: value for key, value in settings["data"].items() if key in PLACES and Path(str(value)).exists()}
+        here |= {key: value for key, value in there.items() if here.get(key) is None}
+        cfg.data.update({key: value for key, value in settings["data"].items() if key not in (*PLACES, *SELECTION)} | here)
         for metric, of in reference.runs.items():
-            cfg.metric[metric] = addressed(next(iter(of.values()))["config"])["metric"]
+            cfg.metric[metric] = addressed(next(iter(of.values()))["config"]["metric"], own)
         for override in map(parsed, rest):
             if override.key_or_group.partition(".")[0] in (*SHARED, "data", "metric"):
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
         cfg.data.update(dict.fromkeys(SELECTION) | {"ids": _images(reference, cfg)})
     return open_job(Config(cfg, {**names_of(cell), "method": config.names["method"]}, [*choice, *rest]))
+
+
+def targets(tree: object) -> Iterator[str]:
+    """What a configuration builds, by its import paths."""
+    tree = OmegaConf.to_container(tree) if OmegaConf.is_config(tree) else tree
+    if isinstance(tree, dict):
+        yield from ([tree["_target_"]] if "_target_" in tree else [])
+        for value in tree.values():
+            yield from targets(value)
 
 
 def names_of(cell: Mapping[str, str]) -> dict[str, str]:
@@ -218,6 +234,9 @@ def computed(job: Job, reference: Reference) -> dict[str, str]:
     work = {image: tuple(m for m in metrics if image in wanted[m]) for image, metrics in missing(job).items()}
     work = {image: metrics for image, metrics in work.items() if metrics or job.save_attributions}
     if not work:
+        for metric in job.metrics:
+            if not job.recorded(metric):
+                job.record(metric)
         print("Nothing to compute: your rows are there.", file=sys.stderr)
         return {}
     lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]

@@ -80,7 +80,8 @@ def _draw(axes: Axes, chart: Chart, rows: int) -> None:
     axes.scatter(x, y, s=25, c=faces, edgecolors=colours, linewidths=1.3, zorder=2)
     axes.scatter(said, y, s=25, marker="x", color=printed, linewidths=1.5, zorder=3)
     own = [k for k, point in enumerate(chart.points) if point.own]
-    axes.scatter(x[own], y[own], s=52, marker="D", color=COLOURS[2], linewidths=0, zorder=4)
+    if own:
+        axes.scatter(x[own], y[own], s=52, marker="D", color=COLOURS[2], linewidths=0, zorder=4)
     for place, (first, last) in enumerate(chart.bars):
         x, ends = 1 + BAR * (place + 0.7), [first - 0.18, last + 0.18]
         axes.plot([x, x], ends, color=INK, linewidth=2.4, transform=axes.get_yaxis_transform(), clip_on=False)
