@@ -167,9 +167,16 @@ const explore = (data) => {
         if (last > first && (!bars.length || last > bars.at(-1)[1])) bars.push([first, last]);
       }
     }
+    const lanes = []; // side by side are bars that overlap; a lane is as far down as its last bar
+    const lane = bars.map(([from, to]) => {
+      const free = lanes.findIndex((end) => end < from);
+      const found = free < 0 ? lanes.length : free;
+      lanes[found] = to;
+      return found;
+    });
     const [w, line, top] = [width(), 26, 6];
     const left = Math.min(w * 0.36, 12 + 7.4 * Math.max(...order.map((k) => name(k).length)));
-    const right = w - 52 - 8 * bars.length;
+    const right = w - 52 - 8 * lanes.length;
     const x = scale(1, of.of.length, left + 12, right - 8);
     const bottom = top + line * order.length;
     const parts = order.map((k, i) => {
@@ -185,7 +192,7 @@ const explore = (data) => {
         s("text", { class: "value", x: w - 2, y: y + 4, "text-anchor": "end" }, rank.toFixed(2)),
       );
     });
-    const joined = bars.map(([a, b], i) => s("path", { class: "join", d: `M${right + 8 * (i + 1)} ${top + line * (a + 0.3)}V${top + line * (b + 0.7)}` }));
+    const joined = bars.map(([a, b], i) => s("path", { class: "join", d: `M${right + 8 * (lane[i] + 1)} ${top + line * (a + 0.3)}V${top + line * (b + 0.7)}` }));
     const others = measured().filter((k) => place(k) < 0).map(name);
     return [
       picture(w, bottom + 42, `Average ranks by ${kind().title}, ${where()}`, across(x, 1, of.of.length, top, bottom, `average rank over ${of.n} images among ${of.of.length} methods`, Math.min(of.of.length, w > WIDE ? 10 : 5)), pressable(parts), joined),
