@@ -23,7 +23,7 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo trust atlas reference-%,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test cluster-test coverage gpu smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo docs test cluster-test coverage gpu benchmark smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ cluster-test: $(VENV)/cluster ## the launchers on real engines: a Ray cluster of
 
 gpu: $(VENV)/dev $(VENV)/others ## what a GPU can tell, in nine minutes: tests on it, passes, drift, efficiency; writes docs/performance-gpu.md
 	$(PY) scripts/gpu.py $(ARGS)
+
+benchmark: $(VENV)/dev $(VENV)/others ## beside other libraries and a plain loop: who computes the same, and how long; five quiet minutes
+	$(PY) -m bench.benchmark $(if $(MODELS),model=$(MODELS)) $(if $(DATA),data=$(DATA)) $(SETTINGS)
 
 coverage: $(VENV)/dev ## which lines no test runs
 	$(PY) -m pytest --numprocesses=auto --cov=bench --cov=heatproof --cov=methods --cov=metrics --cov-report=term-missing:skip-covered
