@@ -26,7 +26,7 @@ from bench.experiments.cells import parsed
 from bench.images.source import select
 from bench.papers import published
 from bench.reference.order import fair
-from bench.report import lines, means, quantities, significance, standing, table
+from bench.report import ceiling, lines, means, quantities, significance, standing, table
 from bench.report.document import Document
 from bench.report.exhibits import forest
 from bench.report.exhibits.exhibit import Found
@@ -263,6 +263,7 @@ def reported(job: Job, reference: Reference, overrides: list[str]) -> tuple[Docu
     yours = f"{job.method_name} (yours)"
     numbers["row"] = numbers["method"].where(~numbers["own"], yours)
     numbers = numbers[numbers["n"] + numbers["failed"] > 0]
+    numbers = ceiling.shares(numbers, rows, runs, report.threshold, report.bootstrap)
     numbers, below = significance.compare(numbers, rows, runs, report.threshold)
     name = f"compare_{job.method_name}"
     document = Document(
