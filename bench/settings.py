@@ -36,6 +36,7 @@ class Method(Built):
     """What all methods have in common."""
 
     post: list[Annotated[str, POST]]  # bench/running/post.py
+    stream: str | None  # the name of its random streams, if not its own
 
 
 class Run(TypedDict):
@@ -115,7 +116,7 @@ GROUPS = {
 }  # fmt: skip
 
 
-AS_IF_NOT_THERE = {"method": ("post",), "data": ("masks", "masks_path")}  # where they say nothing
+AS_IF_NOT_THERE = {"method": ("post", "stream"), "data": ("masks", "masks_path")}  # where they say nothing
 OF_ALL = {
     "data": kinds(Data),
     "model": kinds(Model),

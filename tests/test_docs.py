@@ -89,6 +89,14 @@ def test_commands_elsewhere_in_the_documentation_exist():
             assert target in names or re.search(rf"^{target}:", targets, re.M), f"{page.name}: make {target}"
 
 
+def test_no_folder_keeps_a_target_of_make_from_being_made():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {*re.findall(r"^([a-z][\w-]*):", makefile, re.M)}
+    phony = re.search(r"^\.PHONY: (.*)", makefile, re.M)[1].split()
+    assert {"docs", "test"} <= {target for target in targets if target in phony}
+    assert not {target for target in targets if (ROOT / target).exists()} - {*phony}
+
+
 def test_every_page_opens_with_a_task():
     for page in PAGES:
         title, _, first = page.read_text(encoding="utf-8").partition("\n\n")
@@ -135,3 +143,19 @@ def test_yaml_in_the_documentation_is_yaml():
         for _, language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
             if language == "yaml":
                 yaml.safe_load(block)
+
+
+def test_questions_in_sql_are_answered_with_the_numbers_that_pandas_gives(here):
+    duckdb = importlib.import_module("duckdb")
+    assert run_line(f"heatproof run -m method=sm,random model=tiny data=synthetic data.limit=3 {SMALL}") == 0
+    questions = [block for _, language, block in BLOCK.findall(PLACES["results"].read_text()) if language == "sql"]
+    with duckdb.connect() as database:
+        database.execute(questions[0])
+        tables = [database.sql(question).df() for question in questions[1:]]
+    assert len(tables) == 3
+    rows = heatproof.rows("results")
+    means = rows.groupby(rows["method"].astype(str))["insertion"].mean()
+    assert tables[0].set_index("method")["insertion"].to_dict() == pytest.approx(means.to_dict())
+    assert tables[0]["images"].tolist() == [3, 3]
+    assert len(tables[1]) == 3
+    assert tables[2].set_index("method").loc["sm", ["forward", "backward"]].tolist() == [1, 1]

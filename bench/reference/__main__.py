@@ -10,8 +10,8 @@ KEY=VALUE as for bench.run, of all circles: compute.device=cuda, data.limit=8, e
 
 Each class has its turn in the order of images, and the first images of all methods come before the next of any. What is
 there is not computed again: the command goes on from whatever rows it finds, its own or committed ones. data.root is that of
-LA's released images; the last circle's photographs need none. `python -m bench.store compact DIR curves=false` makes small what
-is to be committed.
+LA's released images; the last circle's photographs need none. `python -m bench.store compact DIR curves=false` makes small
+what is to be committed.
 """
 
 import datetime

@@ -68,7 +68,8 @@ class Job:
 
     def rng(self, ids: list[str], device: torch.device) -> Rng:
         """The method's streams of these images."""
-        return Rng(self.seeds.draws, self.method_name, ids, device, self.seeds.classes)
+        stream = self.config.cfg.method.get("stream") or self.method_name
+        return Rng(self.seeds.draws, stream, ids, device, self.seeds.classes)
 
     @property
     def method_name(self) -> str:
