@@ -1,5 +1,5 @@
 # `make help` lists what there is. Settings: PYTHON= (any Python 3.10 to 3.13), PIP_ARGS=, and for tables
-# MODELS= METHODS= CONTROLS= DATA= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS= (any further key=value).
+# MODELS= METHODS= CONTROLS= STEPS= DATA= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS= (any further key=value).
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -11,7 +11,7 @@ comma := ,
 COMMAS = $(subst $(eval ) ,$(comma),$(strip $(subst $(comma), ,$(1))))
 LIST = [$(call COMMAS,$(1))]
 OPTIONS = $(if $(MODELS),'experiment.models=$(call LIST,$(MODELS))') $(if $(METHODS),'experiment.methods=$(call LIST,$(METHODS))') \
-	$(if $(CONTROLS),'experiment.controls=$(call LIST,$(CONTROLS))') \
+	$(if $(CONTROLS),'experiment.controls=$(call LIST,$(CONTROLS))') $(if $(STEPS),experiment.steps=$(STEPS)) \
 	$(if $(DATA),data=$(DATA)) $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)) \
 	$(if $(DEVICE),compute.device=$(DEVICE)) 'paths.results="$(RESULTS)"' $(ARGS)
 LAUNCH = $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER) $(if $(SHARDS),hydra.launcher.shards=$(SHARDS)))
@@ -23,13 +23,13 @@ FIGURES := la-fig2 aii-fig1 aii-fig2
 TARGETS := $(filter-out demo trust atlas reference-%,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster-test coverage gpu benchmark smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo docs test cluster-test coverage gpu benchmark smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@for f in $$(ls conf/experiment/*.yaml | sort -V); do n=$$(basename $$f .yaml | tr _ -); \
 	  case $$n in demo|reference-*) ;; *) printf '  make %-18s %s\n' $$n "$$(sed -n 's/^  title: *//p' $$f | tr -d '\"')";; esac; done
-	@echo "Tables take MODELS= METHODS= CONTROLS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS=."
+	@echo "Tables take MODELS= METHODS= CONTROLS= STEPS= DATA= ROOT= LIMIT= DEVICE= LAUNCHER= SHARDS= RESULTS= ARGS=."
 
 # Each set-up is a file that says it is done: nothing is installed twice, and a change of pyproject.toml installs what is new.
 $(VENV)/python:
@@ -136,12 +136,12 @@ TRANSFORMER = model=timm model.name=vit_tiny_patch16_224 model.weights=random da
 SMALL = model.size=32 data.limit=2 compute.batch_size=2 paths.results=$(SMOKE)
 
 THIS := $(MAKE) # under a name that does not make `make -n` run the line
-TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0" CONTROLS=random
+TINY = RESULTS=$(SMOKE) MODELS=tiny DATA=synthetic LIMIT=2 ARGS="model.size=32 compute.batch_size=2 compute.workers=0" CONTROLS=random STEPS=8
 
 smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny network, in some fifteen minutes
 	rm -rf $(SMOKE)
 	$(PY) -m bench.run -m 'method=glob(*,exclude=[precomputed,captum,cam,rollout,generic_attention])' \
-	  run.save_attributions=true $(SMALL) 'metric=[unified,kl]'
+	  run.save_attributions=true $(SMALL) 'metric=[unified,kl]' metric.unified.step=384 metric.kl.step=384
 	$(PY) -m bench.run -m method=sm,random $(SMALL) 'metric=[$(METRICS)]' $(FEW_DRAWS)
 	$(PY) -m bench.run -m method=rollout,generic_attention $(TRANSFORMER) paths.results=$(SMOKE)
 	test ! -e conf/method/precomputed.yaml || \

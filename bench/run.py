@@ -12,6 +12,7 @@ from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast
 from bench.running.job import Job, open_job
 from bench.running.remarks import Remarks, failures
+from bench.running.runner import try_engine
 from bench.running.session import carry_through
 from bench.running.summary import summary
 from bench.running.work import missing
@@ -67,6 +68,7 @@ def computed(job: Job) -> tuple[str, Remarks]:
         cost, width = forecast(job, lacking, work), job.compute.batch_size
         before = f"There already: {plural(there, 'image')}. " if there else ""
         print(f"{before}To do: {cost.line(len(work), width)}", file=sys.stderr)
+        try_engine(job, work)
         for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
             job.record(metric)
         remarks = carry_through(job, work, cost)

@@ -47,7 +47,8 @@ def main(cfg: DictConfig) -> None:
 def guard(config: Config) -> None:
     """UserError: the method fails."""
     data = config.cfg.data
-    config.cfg.compute.fold = False  # what is scrambled is what was learnt, layer by layer
+    compute = config.cfg.compute
+    compute.fold, compute.engine = False, "torch"  # what is scrambled is what was learnt, layer by layer
     data.limit = IMAGES if data.limit is None else data.limit
     job = open_job(config)
     table = pd.DataFrame(compare(job))

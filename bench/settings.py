@@ -36,6 +36,7 @@ class Method(Built):
     """What all methods have in common."""
 
     post: list[Annotated[str, POST]]  # bench/running/post.py
+    stream: str | None  # the name of its random streams, if not its own
 
 
 class Run(TypedDict):
@@ -81,6 +82,8 @@ class Compute(TypedDict):
     batch_size: Literal["auto"] | Annotated[int, Between(1, 4096)]
     compile: bool
     fold: bool
+    engine: Literal["torch", "onnxruntime", "compile"]
+    provider: Literal["CPU", "CUDA", "TensorRT", "OpenVINO"]
     allow_chance: bool
     workers: Literal["auto"] | Annotated[int, Between(0, 256)]
 
@@ -113,7 +116,7 @@ GROUPS = {
 }  # fmt: skip
 
 
-AS_IF_NOT_THERE = {"method": ("post",), "data": ("masks", "masks_path")}  # where they say nothing
+AS_IF_NOT_THERE = {"method": ("post", "stream"), "data": ("masks", "masks_path")}  # where they say nothing
 OF_ALL = {
     "data": kinds(Data),
     "model": kinds(Model),

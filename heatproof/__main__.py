@@ -16,7 +16,7 @@ COMMANDS = {  # command: (what `python -m` would be given, in a line what it doe
     "status": ("bench.status", "how far a sweep is"),
     "verify": ("bench.verify", "are the numbers of a results folder those that its records make?"),
     "profile": ("bench.profile", "what a run costs, and where"),
-    "compare": ("bench.compare", "two results folders beside each other"),
+    "compare": ("bench.compare", "your method among rows that others have made: is it better?"),
     "merge": ("bench.store merge", "several results folders to one"),
     "export": ("heatproof.export", "a results folder to a data set that can be shared"),
     "demo": ("heatproof.demo", "heatmaps and a table from a pretrained network, on photographs, in minutes"),

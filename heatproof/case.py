@@ -77,7 +77,7 @@ class Case:
                 cfg.data.update(dict.fromkeys(SELECTION) | {"ids": images})
             if own is not None:
                 post = cfg.method.get("post")
-                cfg.method = own.settings | ({"post": post} if post else {})
+                cfg.method = own.settings | {key: cfg.method[key] for key in ("post", "stream") if key in cfg.method}
                 made = Processed(own.method, tuple(post)) if post else own.method
                 names["method"], found = own.name, own.found
         return open_job(Config(cfg, names, config.overrides), Given(network, self.images.source, made, found))

@@ -53,6 +53,8 @@ ANYTHING = {  # what is started from the command line
     "bench.status",
     "bench.verify",
     "bench.profile",
+    "bench.compare",
+    "bench.reference",
     "bench.benchmark",
 }
 PHOTOGRAPHS = {"bench.images"}  # what shows images, and how a report learns which images lie at data.root

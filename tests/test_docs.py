@@ -89,6 +89,14 @@ def test_commands_elsewhere_in_the_documentation_exist():
             assert target in names or re.search(rf"^{target}:", targets, re.M), f"{page.name}: make {target}"
 
 
+def test_no_folder_keeps_a_target_of_make_from_being_made():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {*re.findall(r"^([a-z][\w-]*):", makefile, re.M)}
+    phony = re.search(r"^\.PHONY: (.*)", makefile, re.M)[1].split()
+    assert {"docs", "test"} <= {target for target in targets if target in phony}
+    assert not {target for target in targets if (ROOT / target).exists()} - {*phony}
+
+
 def test_every_page_opens_with_a_task():
     for page in PAGES:
         title, _, first = page.read_text(encoding="utf-8").partition("\n\n")

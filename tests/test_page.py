@@ -32,7 +32,7 @@ SIZE = 32
 
 
 def leave(results, run_id, method, level, *overrides, maps=False, metric="unified", images=IDS):
-    """A run's record and rows: insertion is `level` for every image and deletion 0.1, along flat curves."""
+    """A run's record and rows: insertion is `level`, of every image or of each, and deletion 0.1, along flat curves."""
     composed = load(["model=tiny", "data=synthetic", f"method={method}", f"metric=[{metric}]", *overrides])
     cfg = OmegaConf.to_container(composed.cfg, resolve=True)
     cell = {"data": "synthetic", "model": "tiny", "method": method, "metric": metric}
@@ -51,10 +51,14 @@ def leave(results, run_id, method, level, *overrides, maps=False, metric="unifie
     record["config"]["metric"] = cfg["metric"][metric]
     (results / "runs").mkdir(parents=True, exist_ok=True)
     (results / "runs" / f"{run_id}.yaml").write_text(yaml.safe_dump(record))
-    scores = {"insertion": level, "deletion": 0.1, "insertion_curve": [level] * 9, "deletion_curve": [0.1] * 9}
-    scores |= {"forward_passes": 3.0, "backward_passes": 1.0}
-    seen = zip(images, itertools.cycle([0.5, 0.8, 0.9]), strict=False)
-    rows = [{"image_id": i, "status": "ok", "confidence": c, "prediction": 3, "target": 3} | scores for i, c in seen]
+    scores = {"deletion": 0.1, "deletion_curve": [0.1] * 9, "forward_passes": 3.0, "backward_passes": 1.0}
+    seen = zip(images, itertools.cycle([0.5, 0.8, 0.9]), np.broadcast_to(level, len(images)).tolist(), strict=False)
+    rows = [
+        {"image_id": i, "status": "ok", "confidence": c, "prediction": 3, "target": 3}
+        | {"insertion": value, "score": value, "insertion_curve": [value] * 9}
+        | scores
+        for i, c, value in seen
+    ]
     Rows(results, cell, run_id).add(rows, {})
     if maps:
         folder = results / "attributions" / record["attribution_id"]
@@ -104,6 +108,9 @@ def results(tmp_path_factory):
     leave(results, "b2", "ig", 0.6, maps=True)
     leave(results, "b3", "ig", 0.4, "method.steps=5")
     leave(results, "c4", "sm", 2.0, metric="kl")
+    for draws, sigma in itertools.product((5, 50), (0.1, 0.2)):
+        settings = [f"method.draws={draws}", f"method.sigma={sigma}"]
+        leave(results, f"d{draws}-{sigma}", "sg", draws / 50, *settings, metric="kl")
     leave_document(results, "toy_table1", ["differs", "cannot tell", "not run"])
     leave_document(results, "toy_table2", ["", "", ""])
     leave_document(results, "toy_table3", ["agrees", "agrees", "unheard of"], touching=["3 6", "3", "3"])
@@ -214,12 +221,29 @@ def test_gallery_shows_the_chosen_image_and_the_scores_of_the_chosen_metric(brow
 
 
 def test_a_pressed_name_leaves_its_line_alone_in_the_light(browser):
-    name = find(browser, "#curves .legend button")[0]
-    lines = find(browser, "#curves .plot:first-child [data-line]")
+    name = find(browser, "#ablations .plot:nth-child(2) .legend button")[0]
+    lines = find(browser, "#ablations .plot:nth-child(2) [data-line]")
     press(browser, name)
     lit = {line.get_attribute("data-line") for line in lines if "dim" not in (line.get_attribute("class") or "")}
     assert lit == {name.get_attribute("data-index")}
-    assert len(lines) > len(lit)
+    assert len({line.get_attribute("data-line") for line in lines}) == 2
+
+
+def test_a_pressed_verdict_leaves_the_rows_that_have_it_and_a_word_those_that_hold_it(browser):
+    section = "#experiment-toy_table1 "
+
+    def rows():
+        return [row.text for row in shown(browser, section + "tbody th")]
+
+    assert rows() == ["a", "b", "c"]
+    differs, tell, _ = find(browser, section + ".verdictbar button")
+    press(browser, differs)
+    assert (rows(), differs.get_attribute("aria-pressed")) == (["a"], "true")
+    press(browser, tell)
+    assert rows() == ["a", "b"]
+    find(browser, section + ".verdictbar input")[0].send_keys("0.3000")
+    assert rows() == ["b"] and find(browser, section + ".verdictbar output")[0].text == "2 of 6 rows"  # in both splits
+    assert not find(browser, "#experiment-toy_table2 .verdictbar")  # nothing to choose
 
 
 def test_a_link_opens_the_section_it_leads_to(browser):
@@ -283,10 +307,13 @@ def test_runs_of_one_cell_stand_apart_and_their_setting_is_an_ablation(html, res
             assert (results / "report" / "figures" / f"{stem}{ending}").read_bytes().startswith(magic)
 
 
-def test_means_and_ranks_stand_above_the_tables(html, results):
-    glance = html[html.index('<section id="glance"') : html.index('<section id="tables"')]
-    assert "Means: tiny · unified · synthetic" in glance and "<svg " in glance
-    assert html.index('id="glance"') < html.index('id="tables"') < html.index('id="rows"') < html.index('id="curves"')
+def test_the_explorer_and_pictures_for_a_paper_stand_above_the_tables(html, results):
+    places = [
+        html.index(f'id="{place}"') for place in ("explore", "pictures", "tables", "rows", "ablations", "gallery")
+    ]
+    assert places == sorted(places)
+    assert 'Means: tiny · unified · synthetic: <a href="figures/forest_synthetic_tiny_unified.png">PNG</a>' in html
+    assert "<svg" not in html[html.index('id="pictures"') : html.index('id="tables"')]  # the explorer draws them
     assert (results / "report" / "figures" / "forest_synthetic_tiny_unified.png").exists()
 
 

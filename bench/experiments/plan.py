@@ -168,7 +168,7 @@ def _step(metric: str, steps: int) -> str:
 def _steps(metric: str) -> bool:
     """Whether it is a game that goes in steps."""
     path = file("metric", metric)
-    return path.exists() and "step" in OmegaConf.to_container(OmegaConf.load(path)).get(metric)  # type: ignore[union-attr, operator]
+    return path.exists() and isinstance(of := OmegaConf.load(path), DictConfig) and "step" in of[metric]
 
 
 def _said(value: object) -> str:

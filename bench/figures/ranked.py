@@ -26,6 +26,7 @@ class Point:
     high: float = np.nan
     standing: str = ""
     printed: float = np.nan
+    own: bool = False  # the row that the others are compared with
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,17 @@ def _draw(axes: Axes, chart: Chart, rows: int) -> None:
     axes.hlines(y, low, high, colors=colours, linewidth=1.6)
     axes.scatter(x, y, s=25, c=faces, edgecolors=colours, linewidths=1.3, zorder=2)
     axes.scatter(said, y, s=25, marker="x", color=printed, linewidths=1.5, zorder=3)
+    own = [k for k, point in enumerate(chart.points) if point.own]
+    if own:
+        axes.scatter(x[own], y[own], s=52, marker="D", color=COLOURS[2], linewidths=0, zorder=4)
     for place, (first, last) in enumerate(chart.bars):
         x, ends = 1 + BAR * (place + 0.7), [first - 0.18, last + 0.18]
         axes.plot([x, x], ends, color=INK, linewidth=2.4, transform=axes.get_yaxis_transform(), clip_on=False)
     axes.set_title(chart.title, fontsize=9.5, loc="left", fontweight="bold")
     axes.set_xlabel(chart.axis, fontsize=9)
     axes.set_yticks(range(len(chart.points)), [point.name for point in chart.points])
+    for k in own:
+        axes.get_yticklabels()[k].set(fontweight="bold", color=COLOURS[2])
     axes.set_ylim(rows - 0.4, -0.6)
     axes.tick_params(labelsize=8.5, length=3)
     axes.tick_params(axis="y", length=0)

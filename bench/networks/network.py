@@ -77,14 +77,34 @@ class Network(nn.Module):
         self.weights_file = weights_file
         self.found, self.recorded = dict(found or {}), dict(recorded or {})
         self.forward_passes = self.backward_passes = 0
+        self.engine: Callable[[Images], Logits] | None = None
         self.eval().requires_grad_(False)
 
     def forward(self, x: Images) -> Logits:
-        logits = self.net((x - self.mean) / self.std)
+        logits = self.engine(x) if self.engine and self._leaves_to_engine(x) else self.eager(x)
         self.forward_passes += len(x)
         if logits.requires_grad:
             logits.register_hook(self._count_backward)
         return logits
+
+    def eager(self, x: Images) -> Logits:
+        """By torch, layer after layer."""
+        return self.net((x - self.mean) / self.std)
+
+    def hand_to(self, engine: Callable[[Images], Logits]) -> None:
+        """Let this engine answer wherever nobody asks for a gradient or looks at layers."""
+        self.engine, self._own_hooks = engine, self._hooks()
+
+    def _leaves_to_engine(self, x: Images) -> bool:
+        """Whether the logits of these images are all that is asked for, and they are such as the engine knows."""
+        size = self.preprocessing.size
+        plain = x.dtype == self.mean.dtype and x.shape[2:] == (size, size)
+        followed = torch.is_grad_enabled() and x.requires_grad or torch._C._len_torch_function_stack() > 0
+        return plain and not followed and self._hooks() == self._own_hooks
+
+    def _hooks(self) -> int:
+        """On layers; those that are there from the start are part of the network."""
+        return sum(len(layer._forward_hooks) + len(layer._forward_pre_hooks) for layer in self.net.modules())
 
     def _count_backward(self, gradient: Tensor) -> None:
         self.backward_passes += len(gradient)

@@ -11,6 +11,11 @@ Takes what `bench.run` takes; method=a,b is a list, and
     rounds=5                               times that everything is measured
     growth=images,steps,classes,pixels     axes along which cost is followed; growth=none leaves them out
     alone=true                             false: no process of its own for each method and metric
+    modes=none                             faster modes to set beside fp32 by torch, unfolded: modes=all, or some of
+                                           fold,tf32,bf16,onnxruntime,compile
+
+A mode computes all of the run's images by every method and metric: how far each score moves, whether methods change places,
+and how many times as fast it is.
 
 Writes <results>/report/profile.md, .csv, .tex and .json.
 """
@@ -32,6 +37,7 @@ from bench.profile.alone import Alone, alone
 from bench.profile.alternating import alternating
 from bench.profile.floor import at_width, best_width, clock, counted, floor_of, passes
 from bench.profile.growth import AXES, Grown, axes, grown
+from bench.profile.modes import MODES, compare
 from bench.profile.subjects import METHOD, METRIC, first_batch, subjects
 from bench.profile.tables import Measured
 from bench.report.document import Document
@@ -50,6 +56,7 @@ class Wanted:
     rounds: int
     growth: tuple[str, ...]
     alone: bool
+    modes: tuple[str, ...]
 
     @classmethod
     def of(cls, overrides: list[str]) -> tuple["Wanted", list[str]]:
@@ -57,14 +64,18 @@ class Wanted:
         rounds, rest = study.listed(overrides, "rounds", (str(ROUNDS),))
         growth, rest = study.listed(rest, "growth", AXES)
         own, rest = study.listed(rest, "alone", ("true",))
+        modes, rest = study.listed(rest, "modes", ("none",))
         growth = () if growth == ("none",) else growth
+        modes = {("none",): (), ("all",): tuple(MODES)}.get(modes, modes)
         if not (len(rounds) == 1 and rounds[0].isdigit() and int(rounds[0])):
             raise UserError(f"rounds={','.join(rounds)}: expected a number of times, 1 or more.")
         if strange := [name for name in growth if name not in AXES]:
             raise UserError(f"growth={strange[0]}: expected some of {', '.join(AXES)}, or none.")
         if own not in (("true",), ("false",)):
             raise UserError(f"alone={','.join(own)}: expected true or false.")
-        return cls(int(rounds[0]), growth, own == ("true",)), rest
+        if strange := [name for name in modes if name not in MODES]:
+            raise UserError(f"modes={strange[0]}: expected some of {', '.join(MODES)}, all, or none.")
+        return cls(int(rounds[0]), growth, own == ("true",), modes), rest
 
 
 def main(arguments: list[str]) -> None:
@@ -87,15 +98,17 @@ def make(overrides: list[str], read: Callable[[], float] = time.perf_counter) ->
     each = [jobs[0], *(replace(job, metrics={}) for job in jobs[1:])]  # metrics once
     growing = [one for job in tqdm(each, desc="growth", disable=None) for one in growth(job, others, wanted, read)]
     first = jobs[0]
+    modes = compare(rest, wanted.modes, wanted.rounds, read) if wanted.modes else None
     facts = [
         f"Network: {first.config.names['model']}, {first.network.preprocessing.size} pixels; "
         f"{first.compute.batch_size} images a pass, the floor at {width}.",
         f"Settings: precision {first.config.cfg.compute.precision}, device {first.compute.device_name}, "
         f"{plural(torch.get_num_threads(), 'thread')}; Heatproof {bench.__version__}.",
         f"Everything {wanted.rounds} times, alternating. Floor: the network's own passes, as many as are made.",
+        *([f"Left out: {mode} ({why})." for mode, why in modes.left_out.items()] if modes else []),
         f"Made again by `python -m bench.profile {elsewhere(overrides)}`.".replace(" `.", "`."),
     ]
-    return tables.document(measured, processes, growing, facts), first.results
+    return tables.document(measured, processes, growing, modes, facts), first.results
 
 
 def measure(jobs: list[Job], rounds: int, read: Callable[[], float]) -> tuple[int, list[Measured]]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.profile import drift
 from bench.profile.alone import Alone
 from bench.profile.alternating import Spread, ratio
 from bench.profile.floor import PASSES, Counts
 from bench.profile.growth import AXES, Grown
+from bench.profile.modes import Compared
 from bench.profile.subjects import Subject
 from bench.report.document import Document
 from bench.report.table import NOTHING, Column, Entry, Table, columns
@@ -38,15 +40,20 @@ class Measured:
         return ratio(self.floor, self.seconds) if any(self.floor) else None
 
 
-def document(measured: list[Measured], alone: Mapping[str, Alone], grown: list[Grown], facts: list[str]) -> Document:
+def document(
+    measured: list[Measured], alone: Mapping[str, Alone], grown: list[Grown], modes: Compared | None, facts: list[str]
+) -> Document:
     tables = [_floor(measured), _efficiency(measured)]
+    tables += drift.tables(modes) if modes else []
     tables += [_alone(alone)] if alone else []
     tables += [_growth(grown)] if grown else []
-    return Document("profile", "Profile", numbers(measured, alone, grown), tables, facts)
+    return Document("profile", "Profile", numbers(measured, alone, grown, modes), tables, facts)
 
 
-def numbers(measured: list[Measured], alone: Mapping[str, Alone], grown: list[Grown]) -> pd.DataFrame:
-    """One number a line: subject, quantity, and at which size of which axis, if any."""
+def numbers(
+    measured: list[Measured], alone: Mapping[str, Alone], grown: list[Grown], modes: Compared | None
+) -> pd.DataFrame:
+    """One number a line: subject, quantity, and at which size of which axis or in which mode, if any."""
     lines: list[dict] = []
 
     def add(subject: str, quantity: str, value: float, axis: str = "", size: float = float("nan")) -> None:
@@ -72,6 +79,7 @@ def numbers(measured: list[Measured], alone: Mapping[str, Alone], grown: list[Gr
         for size, least in zip(axis.sizes, curve.seconds, strict=True):
             add(axis.subject, "seconds", least, axis.name, size)
         add(axis.subject, "exponent", curve.exponent, axis.name)
+    lines += drift.numbers(modes) if modes else []
     return pd.DataFrame(lines)
 
 

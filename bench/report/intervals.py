@@ -5,12 +5,16 @@ say less than two pictures. From 15 units on: percentile bootstrap. Below, it is
 (docs/statistics.md has the measured coverage of both, and of BCa, which is no better there).
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import stats
 
 FEW = 15  # units below which the bootstrap gives way to t, and nothing is marked
 LEVEL = 0.95
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
+TOGETHER = 200  # samples that are resampled at once
 
 
 def interval(values: np.ndarray, groups: np.ndarray | None = None, *, draws: int, level: float = LEVEL) -> np.ndarray:
@@ -27,6 +31,25 @@ def interval(values: np.ndarray, groups: np.ndarray | None = None, *, draws: int
     reach = stats.t.ppf(1 - tail, len(size) - 1) * standard_error(values, groups)
     mean = values.mean(axis=0)
     return np.stack([mean - reach, mean + reach])
+
+
+def together(
+    samples: Sequence[tuple[np.ndarray, np.ndarray | None]], *, draws: int, level: float = LEVEL
+) -> list[np.ndarray]:
+    """`interval` of each (values, groups). What has the same units is resampled together, as it is alone."""
+    alike = defaultdict(list)
+    for k, (values, groups) in enumerate(samples):
+        alike[len(values), None if groups is None else np.asarray(groups).tobytes()].append(k)
+    found: list[np.ndarray] = [np.empty(0)] * len(samples)
+    for members in alike.values():
+        for start in range(0, len(members), TOGETHER):
+            part = members[start : start + TOGETHER]
+            values = np.hstack([samples[k][0] for k in part])
+            ends = np.cumsum([samples[k][0].shape[1] for k in part])[:-1]
+            of_part = interval(values, samples[part[0]][1], draws=draws, level=level)
+            for k, low_high in zip(part, np.split(of_part, ends, axis=1), strict=True):
+                found[k] = low_high
+    return found
 
 
 def standard_error(values: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
@@ -73,8 +96,10 @@ def _resampled(total: np.ndarray, size: np.ndarray, draws: int) -> np.ndarray:
     random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
     means, chunk = np.empty((draws, columns)), max(1, RESAMPLED_AT_ONCE // n)
     for start in range(0, draws, chunk):
-        picked = random.integers(n, size=(min(chunk, draws - start), n), dtype=np.int32)
-        images = size.take(picked).sum(axis=1) if clustered else float(n)
-        for column in range(columns):
-            means[start : start + chunk, column] = total[:, column].take(picked).sum(axis=1) / images
+        rows = min(chunk, draws - start)
+        picked = random.integers(n, size=(rows, n), dtype=np.int32)
+        places = (picked + n * np.arange(rows)[:, None]).ravel()
+        times = np.bincount(places, minlength=rows * n).reshape(rows, n).astype(float)  # that each unit was drawn
+        images = times @ size if clustered else np.full(rows, float(n))
+        means[start : start + rows] = times @ total / images[:, None]
     return means

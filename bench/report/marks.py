@@ -54,9 +54,15 @@ def mark(scores: np.ndarray, sign: int, groups: np.ndarray | None = None, *, dra
     needed = np.full(len(ahead), math.nan)
     if of.told:
         level = (ahead > 0) & (ahead <= reach)
-        ratio = (reach[level] + stats.norm.ppf(POWER) * error[level]) / ahead[level]
-        needed[level] = [two_digits(len(scores) * r**2) for r in ratio]
+        needed[level] = [
+            images_needed(*of_pair, len(scores)) for of_pair in zip(ahead[level], reach[level], error[level], strict=True)
+        ]
     return Marks(of.told, first, best, ahead, ahead - reach, ahead + reach, needed)
+
+
+def images_needed(difference: float, reach: float, error: float, n: int) -> int:
+    """How many would tell two rows apart, to two digits, if n leave them this difference, reach and standard error."""
+    return two_digits(n * ((reach + float(stats.norm.ppf(POWER)) * error) / difference) ** 2)
 
 
 def pairs(scores: np.ndarray, groups: np.ndarray | None = None, *, draws: int = DRAWS) -> Pairs:

@@ -21,14 +21,26 @@ def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: in
 
     cells: columns data, model, method, metric, run_id (null: not run) and quantities ({name: what it is}).
     """
-    lines, by_run = [], dict(list(rows.groupby("run_id")))
+    lines, by_run, parts = [], dict(list(rows.groupby("run_id"))), []
     for cell in cells.to_dict("records"):
         part = by_run.get(cell["run_id"], rows[:0])
         wanted = cell.pop("quantities")
-        for confidence in CONFIDENCES:
-            for numbers in _summary(split(part, confidence, threshold), wanted, draws):
-                lines.append(cell | {"confidence": confidence} | numbers)
+        parts += [Part(cell | {"confidence": c}, wanted, split(part, c, threshold)) for c in CONFIDENCES]
+    between = intervals.together([(part.scores, part.classes) for part in parts], draws=draws)
+    for part, (low, high) in zip(parts, between, strict=True):
+        lines += [part.about | numbers for numbers in _summary(part, low, high)]
     return pd.DataFrame(lines)
+
+
+class Part:
+    """A cell's rows of one confidence: what it is (about), scores [n, Q] and classes [n] of its scored images."""
+
+    def __init__(self, about: dict, wanted: Quantities, rows: pd.DataFrame):
+        self.about, self.wanted = about, wanted
+        ok = rows[rows["status"] == "ok"].sort_values("image_id")
+        self.scores = np.column_stack([values(ok, name, kind) for name, kind in wanted.items()])
+        self.classes = classes(ok)
+        self.counts = {"n": len(ok), "failed": len(rows) - len(ok)}
 
 
 def by_image(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -62,18 +74,16 @@ def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame
     return rows[rows["confidence"] < threshold] if confidence == "low" else rows[rows["confidence"] >= threshold]
 
 
-def _summary(rows: pd.DataFrame, wanted: Quantities, draws: int) -> list[dict]:
-    """One dict per quantity; failed images are counted, not averaged."""
-    ok = rows[rows["status"] == "ok"].sort_values("image_id")
-    scores = np.column_stack([values(ok, name, kind) for name, kind in wanted.items()])  # [n, Q]
-    low, high = intervals.interval(scores, classes(ok), draws=draws)
-    means = scores.mean(axis=0) if len(scores) else np.full(len(wanted), np.nan)
-    quartiles = intervals.quartiles(scores).T
-    counts = {"n": len(ok), "failed": len(rows) - len(ok)}
+def _summary(part: Part, low: np.ndarray, high: np.ndarray) -> list[dict]:
+    """One dict per quantity; failed images are counted, not averaged.  low, high: ends of the intervals, [Q]."""
+    means = part.scores.mean(axis=0) if len(part.scores) else np.full(len(part.wanted), np.nan)
+    quartiles = intervals.quartiles(part.scores).T
     lines = []
-    for (name, kind), mean, a, b, (q1, median, q3) in zip(wanted.items(), means, low, high, quartiles, strict=True):
+    for (name, kind), mean, a, b, (q1, median, q3) in zip(
+        part.wanted.items(), means, low, high, quartiles, strict=True
+    ):
         if name == SPEED:  # of the mean seconds; the images of a batch share theirs, so no interval is known
             mean, a, b, q1, median, q3 = 1 / mean, *[math.nan] * 5
         numbers = {"mean": mean, "ci_low": a, "ci_high": b, "q1": q1, "median": median, "q3": q3}
-        lines.append({"quantity": name, "kind": kind, **numbers, **counts})
+        lines.append({"quantity": name, "kind": kind, **numbers, **part.counts})
     return lines

@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.figures.lines import look
 from bench.papers import contradictions
 from bench.report.document import Document
+from bench.report.exhibits import explorer
 from bench.report.exhibits.exhibit import TOP, Figure
 from bench.report.table import Table
 from bench.report.templates import environment
@@ -95,18 +96,21 @@ def write(folder: Path, everything: Document) -> Path:
     files = sorted(folder.glob("*.json"), key=lambda file: natural(file.stem))
     files.sort(key=lambda file: file.stem != "claims")  # is the paper right? is asked before by how much
     others = [Document.load(file) for file in files if file.stem != everything.name]
-    places = groupby(sorted(everything.figures, key=lambda figure: figure.place != TOP), lambda figure: figure.place)
+    drawn = [figure for figure in everything.figures if figure.svg or figure.html]
+    places = groupby(sorted(drawn, key=lambda figure: figure.place != TOP), lambda figure: figure.place)
     figures = {place: list(part) for place, part in places}
     templates = environment()
-    script = templates.get_template("page.js").render()
+    script = "".join(templates.get_template(name).render() for name in ("page.js", "explorer.js"))
     html = templates.get_template("page.html").render(
         script=script,
         script_digest=b64encode(sha256(script.encode()).digest()).decode(),  # a browser runs no other
         everything=everything,
         documents=[Section(f"experiment-{slug(d.name)}", d.title, d, d.tables) for d in others],
         networks=_networks(everything),
+        explore=figures.pop(explorer.PLACE, []),
         glance=figures.pop(TOP, []),
         places=figures,
+        files=[figure for figure in everything.figures if figure.files and figure not in drawn],
         folder=folder,
         symbols=VERDICTS,
         style=look,

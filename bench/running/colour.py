@@ -23,8 +23,8 @@ def confusion_colour(
         return {"colour": list(network.confusion), "source": "conf/model"}
     size, device = network.preprocessing.size, compute.device
     scale = [network.mean.flatten().tolist(), network.std.flatten().tolist()]
-    fold = ["folded"] if compute.folded else []
-    key = json.dumps([weights, scale, size, device.type, precision, seed, PROTOCOL, *fold], sort_keys=True)
+    otherwise = [*(["folded"] if compute.folded else []), *([compute.engine.name] if compute.engine else [])]
+    key = json.dumps([weights, scale, size, device.type, precision, seed, PROTOCOL, *otherwise], sort_keys=True)
     file = results / "confusion" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.yaml"
     if not file.exists():
         print("Searching the network's confusion colour: 6400 forward and backward passes, once.", file=sys.stderr)

@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.networks.fold import Folded, fold
 from bench.networks.layers import probes
 from bench.networks.network import Network
+from bench.running.engine import Engine, engine_for
 from bench.running.memory import keep_freed_memory
 from methods.parts.gradient import input_gradient, probability
 
@@ -33,6 +34,7 @@ class Compute:
     batch_size: int
     workers: int
     folded: Folded | None = None  # what became of the network's batch norms; None: compute.fold=false
+    engine: Engine | None = None  # who computes passes without gradients; None: torch
 
     @property
     def device_name(self) -> str:
@@ -65,6 +67,7 @@ def prepare(cfg: DictConfig, network: Network, kept: Collection[str] = ()) -> tu
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if cfg.compile:
         network.net = torch.compile(network.net)  # type: ignore[assignment]
+    engine = engine_for(cfg, network, device)
     half = cfg.precision == "bf16"
     compute = Compute(
         device=device,
@@ -73,7 +76,10 @@ def prepare(cfg: DictConfig, network: Network, kept: Collection[str] = ()) -> tu
         batch_size=find_batch_size(cfg.batch_size, network, device),
         workers=find_workers(cfg.workers),
         folded=folded,
+        engine=engine,
     )
+    if engine:
+        network.hand_to(engine)
     return compute, network
 
 

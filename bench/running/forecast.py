@@ -232,7 +232,7 @@ def timed(model: str, settings: str) -> Pace:
     model, settings: conf/model and conf/compute as yaml. A CPU takes as long for an image in a batch of two as of eight.
     """
     network = open_network(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}))  # type: ignore[arg-type]
-    cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False})
+    cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False, "engine": "torch"})
     batch_size, on_cpu = cfg.batch_size, find_device(cfg.device).type == "cpu"
     if on_cpu:
         batch_size = CPU_BATCH if batch_size == "auto" else batch_size

@@ -68,7 +68,8 @@ class Job:
 
     def rng(self, ids: list[str], device: torch.device) -> Rng:
         """The method's streams of these images."""
-        return Rng(self.seeds.draws, self.method_name, ids, device, self.seeds.classes)
+        stream = self.config.cfg.method.get("stream") or self.method_name
+        return Rng(self.seeds.draws, stream, ids, device, self.seeds.classes)
 
     @property
     def method_name(self) -> str:
@@ -160,6 +161,7 @@ class Job:
             "name": self.compute.device_name,
             "batch_size": self.compute.batch_size,
             "threads": torch.get_num_threads(),
+            **({"engine": self.compute.engine.record} if self.compute.engine else {}),
         }
         records.write(self._record(metric), record, self.config.overrides, device, {"torch": str(torch.__version__)})
 

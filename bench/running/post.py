@@ -60,8 +60,8 @@ def build_method(cfg: DictConfig) -> Callable:
 
 
 def plain(cfg: DictConfig) -> DictConfig:
-    """A configuration's `method` without what is done to its maps."""
-    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "post"]) if "post" in cfg else cfg
+    """A configuration's `method` as its builder takes it: without what is done to its maps, and whose draws it has."""
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("post", "stream")])
 
 
 def processed(maps: Images, post: Sequence[str]) -> Images:

@@ -54,23 +54,6 @@ def run(job: Job, work: Work) -> Iterator[Progress]:
             store.join()
 
 
-def computed(
-    job: Job, images: list[str], metrics: tuple[str, ...]
-) -> Iterator[tuple[Batch, dict[str, list[Row]], Progress]]:
-    """Batch after batch, with what `rows_of` makes of it. Where the device runs out of memory, the batch is begun again at
-    half the width, and so is what comes after it.
-    """
-    while images:
-        try:
-            for batch in stream(job.source, images, job.compute.batch_size, job.compute.workers_for(len(images))):
-                yield batch, *rows_of(job, batch, metrics)
-                images = images[len(batch.ids) + len(batch.failures) :]
-        except torch.OutOfMemoryError:
-            pass  # and the error is let go of before anything else: its traceback holds the tensors of the batch
-        if images:
-            job.compute = halved(job.compute, job.network)
-
-
 def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str, list[Row]], Progress]:
     """For each metric one row an image; and what there is to say of them.
 
@@ -105,6 +88,23 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
         constant=[batch.ids[i] for i in constant],
     )
     return rows, progress  # type: ignore[return-value]
+
+
+def computed(
+    job: Job, images: list[str], metrics: tuple[str, ...]
+) -> Iterator[tuple[Batch, dict[str, list[Row]], Progress]]:
+    """Batch after batch, with what `rows_of` makes of it. Where the device runs out of memory, the batch is begun again at
+    half the width, and so is what comes after it.
+    """
+    while images:
+        try:
+            for batch in stream(job.source, images, job.compute.batch_size, job.compute.workers_for(len(images))):
+                yield batch, *rows_of(job, batch, metrics)
+                images = images[len(batch.ids) + len(batch.failures) :]
+        except torch.OutOfMemoryError:
+            pass  # and the error is let go of before anything else: its traceback holds the tensors of the batch
+        if images:
+            job.compute = halved(job.compute, job.network)
 
 
 def to_score(job: Job, batch: Batch, x: Images, target: Targets, maps: Images) -> MapBatch:
@@ -165,3 +165,12 @@ def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
     names = ("image_id", "label", "prediction", "target", "confidence")
     facts = zip(batch.ids, batch.labels, prediction.tolist(), target.tolist(), confidence.tolist(), strict=False)
     return [dict(zip(names, fact, strict=True)) for fact in facts], target
+
+
+def try_engine(job: Job, work: Work) -> None:
+    """Open the run's engine, if it has one, on the first images: the record says what is found.  UserError: it is wrong."""
+    if job.compute.engine:
+        batches = stream(job.source, sorted(work), job.compute.batch_size, 0)
+        if batch := next((batch for batch in batches if batch.ids), None):
+            with torch.inference_mode():
+                job.network(job.compute.place(batch.x))

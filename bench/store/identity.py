@@ -20,7 +20,7 @@ PLACES = {  # other values are the same run all the same
     "data": ("root", "devkit", "masks_path", "n", "ids", "subset", "sample", "limit"),
 }
 USUAL = (("split", "validation"),)  # of data: what null says as well, whatever files there are
-BEFORE = (("fold", False),)  # how it was before there was a choice: ids say nothing of it
+BEFORE = (("fold", False), ("engine", "torch"))  # how it was before there was a choice: ids say nothing of it
 OF_SOME = ("feature_layer", "confusion", "published_confusion")  # of a network; read by some methods, by some metrics
 
 
@@ -36,6 +36,7 @@ class Identity:
     target: str
     code: dict  # {builder: which version of its numbers, or the digest of its code}
     fold: bool = False  # batch norms, into the layers before them
+    engine: str = "torch"  # who computes passes without gradients, such as onnxruntime:CPU
     found: dict = field(default_factory=dict)  # what no setting says: weights (a digest), device, collection, method.*
 
     @classmethod
@@ -74,6 +75,7 @@ class Identity:
             target=config["run"]["target"],
             code=dict(built) if built is not None else code.versions(named),
             fold=bool(config["compute"].get("fold", False)),
+            engine=engine(config["compute"]),
             found=dict(found),
         )
 
@@ -116,6 +118,12 @@ def differences(identities: Mapping[str, Identity]) -> dict[str, str]:
     }
     unique = len(set(told.values())) == len(told) and all(told.values())
     return told if unique else {i: f"{label}, {i[:8]}".removeprefix(", ") for i, label in told.items()}
+
+
+def engine(compute: Mapping) -> str:
+    """Who computes passes without gradients, and with what."""
+    kind = compute.get("engine", "torch")
+    return f"{kind}:{compute['provider']}" if kind == "onnxruntime" else kind
 
 
 def addressless(settings: Any) -> Any:

@@ -85,9 +85,11 @@ class Rows:
 
     def read(self, columns: Sequence[str] | None = None, images: Collection[str] | None = None) -> pa.Table:
         """All rows of this run, or those of these images; all columns, or these, image_id among them."""
-        found = [table.replace_schema_metadata(None) for _, table in parts.tables(self._files(), columns)]
-        whole = pa.concat_tables(found) if found else SCHEMA.empty_table().select(list(columns or SCHEMA.names))
-        return whole if images is None else whole.filter(pc.field("image_id").isin(list(images)))
+        found = []
+        for _, table in parts.tables(self._files(), columns):
+            these = table if images is None else table.filter(pc.field("image_id").isin(list(images)))
+            found.append(these.replace_schema_metadata(None))
+        return pa.concat_tables(found) if found else SCHEMA.empty_table().select(list(columns or SCHEMA.names))
 
     def _files(self) -> list[Path]:
         return parts.files(self.folder, self.run_id)
@@ -114,6 +116,22 @@ def load_curves(
     table = Rows(results, cell, run_id).read(["image_id", "status", *parts.CURVES], images)
     found = table.filter(pc.field("status") == "ok").drop_columns("status").to_pandas()
     return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
+
+
+def stacked_curves(results: Path, cell: Mapping[str, str], run_id: str, sides: Sequence[str]) -> dict[str, np.ndarray]:
+    """{side: [n, S]} of the scored images of a run, each once; nothing if its metric has no curves.  sides: insertion, …"""
+    if not sides:
+        return {}
+    names = [f"{side}_curve" for side in sides]
+    table = Rows(results, cell, run_id).read(["image_id", "status", *names])
+    about = table.select(["image_id", "status"]).to_pandas()
+    points = pc.list_value_length(table[names[0]]).to_pandas().fillna(0)
+    kept = (about["status"] == "ok") & (points > 1)
+    table = table.filter(pa.array(kept & ~about[kept].duplicated("image_id").reindex(about.index, fill_value=True)))
+    if not len(table):
+        return {}
+    flat = {side: pc.list_flatten(table[name]).to_numpy() for side, name in zip(sides, names, strict=True)}
+    return {side: values.reshape(len(table), -1).astype(float) for side, values in flat.items()}
 
 
 def _read(folder: Path, **wanted: object) -> pa.Table:

@@ -24,6 +24,7 @@ from bench.types import Images, Targets
 from methods.external.library import member, own_stream, required
 from methods.parts.activation import channels
 
+MASKING = ("ScoreCAM", "SSCAM", "ISCAM")
 INSTALL = '"heatproof[cam]" (torch-cam needs Python 3.11)'
 
 
@@ -59,7 +60,11 @@ def class_activation_map(
         no_hook_acts_in_compiled_code = torch.compiler.set_stance("force_eager")
         try:
             with no_hook_acts_in_compiled_code, own_stream(stream, x.device), torch.enable_grad(), cam:
-                made = cam(int(target[i]), model(image), normalized=False)
+                logits = model(image)
+                if name in MASKING:  # what was looked at is kept: passes of masks are plain ones
+                    handle.remove()
+                    cam.remove_hooks()
+                made = cam(int(target[i]), logits, normalized=False)
         finally:
             handle.remove()
             cam.remove_hooks()

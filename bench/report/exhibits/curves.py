@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
@@ -10,7 +9,7 @@ from bench.figures import lines as plots
 from bench.report.exhibits import ablations
 from bench.report.exhibits.exhibit import Figure, Found
 from bench.report.quantities import ARROWS, Quantities
-from bench.store.rows import Rows
+from bench.store.rows import stacked_curves
 from bench.text import slug
 
 PLACE = "Curves"
@@ -34,7 +33,7 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
         for method, run_ids in part.groupby("method")["run_id"]:
             run_id = ablations.typical(sorted(run_ids.unique()), runs, scored)
             cell = {"data": data, "model": model, "method": method, "metric": metric}
-            curves = _stacked(Rows(found.results, cell, run_id).read().to_pandas(), list(drawn))
+            curves = stacked_curves(found.results, cell, run_id, list(drawn))
             for side, of_images in curves.items():
                 drawn[side].append(plots.mean_curve(method, of_images))
         if any(drawn.values()):
@@ -47,7 +46,9 @@ def _figure(of: tuple[str, str, str], drawn: dict, kinds: Quantities, styles: di
         plots.Panel(kinds[side].title + ARROWS[kinds[side].better], SHARE[side], kinds[side].unit, of_side, floor=0)
         for side, of_side in drawn.items()
     ]
-    return figure(f"curves_{slug(*of)}", f"{model} · {metric} · {data}", PLACE, ABOUT, panels, styles, found)
+    return figure(
+        f"curves_{slug(*of)}", f"{model} · {metric} · {data}", PLACE, ABOUT, panels, styles, found, page=False
+    )
 
 
 def figure(
@@ -58,21 +59,14 @@ def figure(
     panels: list[plots.Panel],
     styles: dict[str, int],
     found: Found,
+    page: bool = True,
 ) -> Figure:
-    """Panels with one legend, drawn into the report's folder of figures."""
+    """Panels with one legend, drawn into the report's folder of figures; page: and into its page."""
     files = plots.write(found.folder / "figures" / stem, panels, styles)
     pictures = tuple(
-        (f"{panel.title}: {title}", plots.svg(f"{stem}-{i}", panel, styles)) for i, panel in enumerate(panels)
+        (f"{panel.title}: {title}", plots.svg(f"{stem}-{i}", panel, styles))
+        for i, panel in enumerate(panels if page else ())
     )
     names = dict.fromkeys(line.name for panel in panels for line in panel.lines)
     legend = tuple((styles[name], name) for name in names)
     return Figure(title, place, tuple(f"figures/{file.name}" for file in files), pictures, legend, about=about)
-
-
-def _stacked(rows: pd.DataFrame, sides: list[str]) -> dict[str, np.ndarray]:
-    """{side: [n, S]} of the scored images of a run, each once; nothing if the metric has no curves."""
-    if not sides or not {f"{side}_curve" for side in sides} <= set(rows):
-        return {}
-    rows = rows[rows["status"] == "ok"].drop_duplicates("image_id")
-    rows = rows[[curve is not None and len(curve) > 1 for curve in rows[f"{sides[0]}_curve"]]]
-    return {side: np.stack(rows[f"{side}_curve"]).astype(float) for side in sides} if len(rows) else {}

@@ -25,18 +25,25 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
     for (data, model, metric), part in there.groupby(["data", "model", "metric"], sort=False):
         charts = [_chart(of_quantity, found) for _, of_quantity in part.groupby("quantity", sort=False)]
         if any(len(chart.points) > 1 for chart in charts):
-            yield figure("forest", "Means", (data, model, metric), charts, plan, found)
+            yield figure("forest", "Means", (data, model, metric), charts, plan, found, page=plan is not None)
 
 
 def figure(
-    kind: str, what: str, of: tuple[str, str, str], charts: list, plan: DictConfig | None, found: Found
+    kind: str,
+    what: str,
+    of: tuple[str, str, str],
+    charts: list,
+    plan: DictConfig | None,
+    found: Found,
+    page: bool = True,
 ) -> Figure:
-    """The charts of one network, metric and data, drawn beside the report."""
+    """The charts of one network, metric and data, drawn beside the report; page: and into its page."""
     data, model, metric = of
     stem = f"figures/{kind}_{slug(*of)}" if plan is None else f"{plan.name}_{kind}_{slug(model, metric)}"
     files = tuple(str(file.relative_to(found.folder)) for file in ranked.write(found.folder / stem, charts))
     title = f"{what}: {model} · {metric} · {data}"
-    pictures = tuple((f"{chart.title}, {title}", ranked.svg(f"{stem}-{k}", chart)) for k, chart in enumerate(charts))
+    drawn = charts if page else ()  # of all rows it is the explorer that shows them
+    pictures = tuple((f"{chart.title}, {title}", ranked.svg(f"{stem}-{k}", chart)) for k, chart in enumerate(drawn))
     return Figure(title, files=files, svg=pictures, about=ABOUT)
 
 
@@ -48,6 +55,7 @@ def _chart(part: pd.DataFrame, found: Found) -> ranked.Chart:
             named(line["row"], line["run_id"], found),
             *(line[name] for name in ("mean", "ci_low", "ci_high", "standing")),
             printed=np.nan if pd.isna(line["published"]) or not line["published"] else float(line["published"]),
+            own=bool(line.get("own", False)),
         )
         for line in part.to_dict("records")
     ]

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, zip_longest
@@ -20,6 +20,7 @@ from bench.errors import UserError
 from bench.figures.heatmaps import heat, overlay
 from bench.report.exhibits import ablations
 from bench.report.exhibits.exhibit import Figure, Found
+from bench.report.explorer import classes
 from bench.report.quantities import Quantities
 from bench.report.table import number
 from bench.report.templates import environment
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 PLACE = "Gallery"
 SIDE = 176  # pixels of a thumbnail, at most
 QUALITY = 78
-IMAGES, BYTES = 24, 6_000_000  # in the page, at most: whichever comes first
-CURVE = 48  # points of a curve, at most
+IMAGES, BYTES = 24, 3_500_000  # in the page, at most: whichever comes first
+CURVE = 32  # points of a curve, at most
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Map:
     """One method's map of an image."""
 
     method: str
+    maps: str  # which of the method's
     picture: str  # data URI
     scores: list[Score] = field(default_factory=list)
 
@@ -68,6 +70,12 @@ class Exhibit:
     facts: dict[str, float]  # label, prediction, target, confidence, as far as known
     small: bool  # fewer pixels than a thumbnail has: to be enlarged unsmoothed
     maps: list[Map]
+    classes: Sequence[str] = ()  # their names, in order, if anybody says them
+
+    def called(self, fact: str) -> str:
+        """The class that the label, the prediction or the target is."""
+        k = int(self.facts[fact])
+        return self.classes[k] if k < len(self.classes) else f"class {k}"
 
     @property
     def size(self) -> int:
@@ -222,7 +230,7 @@ def _exhibits(found: Found, runs: dict[str, dict], kinds: Mapping[str, Quantitie
         maps = []
         for (method, run_id), of_map in zip(hung.items(), scores(rows, kinds), strict=True):
             attribution = Maps(found.results, runs[run_id]["attribution_id"]).get(image)
-            maps.append(Map(method, painted(attribution, photograph), of_map))
+            maps.append(Map(method, runs[run_id]["attribution_id"], painted(attribution, photograph), of_map))
         exhibit = Exhibit(
             *key,
             image,
@@ -234,6 +242,7 @@ def _exhibits(found: Found, runs: dict[str, dict], kinds: Mapping[str, Quantitie
             },
             small=attribution.shape[-1] < SIDE,
             maps=maps,
+            classes=classes.names(runs[next(iter(hung.values()))]),
         )
         room -= exhibit.size
         if room < 0:
@@ -255,9 +264,8 @@ def _judged(results: Path, runs: dict[str, dict], shown: set[str], images: set[s
     wanted, found = {runs[i]["attribution_id"] for i in shown}, {}
     for run_id, record in runs.items():
         if record.get("attribution_id") in wanted:
-            rows = Rows(results, record["cell"], run_id).read().to_pandas()
-            if len(rows):
-                rows = rows[rows["image_id"].isin(images) & (rows["status"] == "ok")]
+            rows = Rows(results, record["cell"], run_id).read(images=images).to_pandas()
+            rows = rows[rows["status"] == "ok"]
             for row in rows.to_dict("records"):
                 found.setdefault((record["attribution_id"], row["image_id"]), {})[record["cell"]["metric"]] = row
     return found

@@ -40,7 +40,7 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
                 title = kind.title + ARROWS[kind.better]
                 charts.append(chart(shared.rename(columns=names), title, kind.sign, of_images))
         if charts:
-            yield forest.figure("ranks", "Average ranks", of, charts, plan, found)
+            yield forest.figure("ranks", "Average ranks", of, charts, plan, found, page=plan is not None)
 
 
 def chart(scores: pd.DataFrame, title: str, sign: int, classes: np.ndarray | None = None) -> ranked.Chart:

@@ -67,8 +67,48 @@ for (const figure of all("figure.plot")) {
   }
 }
 
+// Verdicts: pressing some leaves the rows that have one of them, and a word those that hold it.
+for (const section of all("#tables .section")) {
+  const rows = all("tbody tr", section).filter((row) => row.querySelector(".badge"));
+  const words = new Map();
+  for (const row of rows) for (const badge of all(".badge", row)) words.set(badge.lastChild.textContent.trim(), badge);
+  if (words.size < 2) continue;
+  const bar = document.createElement("div");
+  bar.className = "verdictbar";
+  const chosen = new Set();
+  const found = document.createElement("output");
+  const search = document.createElement("input");
+  const show = () => {
+    const sought = search.value.trim().toLowerCase();
+    for (const row of rows) {
+      const own = all(".badge", row).map((badge) => badge.lastChild.textContent.trim());
+      row.hidden = (chosen.size > 0 && !own.some((word) => chosen.has(word))) || !row.textContent.toLowerCase().includes(sought);
+    }
+    found.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
+  };
+  for (const [word, badge] of words) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-pressed", false);
+    button.append(badge.cloneNode(true));
+    button.addEventListener("click", () => {
+      if (!chosen.delete(word)) chosen.add(word);
+      button.setAttribute("aria-pressed", chosen.has(word));
+      show();
+    });
+    bar.append(button);
+  }
+  search.type = "search";
+  search.placeholder = "Find";
+  search.setAttribute("aria-label", "Find in these rows");
+  search.addEventListener("input", show);
+  bar.append(search, found);
+  section.querySelector(".tabs, .sheet").before(bar);
+  show();
+}
+
 // Gallery: one image and one metric at a time.
-const form = document.querySelector("form.choice");
+const form = document.querySelector("#gallery form.choice");
 if (form) {
   const image = document.getElementById("exhibit");
   const metric = document.getElementById("metric");
