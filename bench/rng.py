@@ -1,7 +1,8 @@
 """The only module that makes random numbers: one stream per image.
 
 A stream is a hash of a counter (SplitMix64's mixing function, applied twice), so a draw is arithmetic on a tensor: all
-images at once, on the device, the same numbers on every device. What an image is dealt depends on (seed, name, image id)
+images at once, on the device, the same numbers on every device. (Apple's MPS has no kernel for the normal distribution's
+quantiles: its draws are made on the CPU and moved.) What an image is dealt depends on (seed, name, image id)
 and on how much was drawn before, never on batch mates, batch size, shard or order.
 """
 
@@ -11,6 +12,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+from bench.exact import exact_device
 
 WORD = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -31,7 +34,8 @@ class Rng:
         self.shared = seed if shared is None else shared
         digests = [hashlib.sha256(f"{seed}/{name}/{i}".encode()).digest() for i in ids]
         keys = [[_signed(int.from_bytes(d[:8], "big")), _signed(int.from_bytes(d[8:16], "big"))] for d in digests]
-        self.keys = torch.tensor(keys, dtype=torch.int64, device=device).reshape(len(self.ids), 2)
+        self.device = torch.device(device)
+        self.keys = torch.tensor(keys, dtype=torch.int64, device=exact_device(device)).reshape(len(self.ids), 2)
         self.drawn = 0
 
     def uniform(self, *shape: int) -> Tensor:
@@ -48,16 +52,17 @@ class Rng:
 
     def of_the_run(self) -> "Rng":
         """The one stream that all images of a run share, for what is drawn once per run (a list of classes, say)."""
-        return Rng(self.shared, f"{self.name}/run", [""], self.keys.device)
+        return Rng(self.shared, f"{self.name}/run", [""], self.device)
 
     def named(self, name: str) -> "Rng":
         """The streams of another name, from their beginning."""
-        return Rng(self.seed, name, self.ids, self.keys.device, self.shared)
+        return Rng(self.seed, name, self.ids, self.device, self.shared)
 
     def for_images(self, index: Tensor) -> "Rng":
         """The streams of some of the images (an index may repeat), as far as they have been drawn."""
-        part = Rng(self.seed, self.name, [], self.keys.device, self.shared)
-        part.ids, part.keys, part.drawn = [self.ids[i] for i in index.tolist()], self.keys[index], self.drawn
+        part = Rng(self.seed, self.name, [], self.device, self.shared)
+        part.ids, part.drawn = [self.ids[i] for i in index.tolist()], self.drawn
+        part.keys = self.keys[index.to(self.keys.device)]
         return part
 
     def _made(self, shape: Sequence[int], dtype: torch.dtype, of: Callable[[Tensor], Tensor]) -> Tensor:
@@ -74,7 +79,7 @@ class Rng:
             _last(_mixed(words, spare), spare).bitwise_xor_(second)
             made[:, start : start + wide] = of(_mixed(words, spare))
         self.drawn += count
-        return made.view(len(self.keys), *shape)
+        return made.view(len(self.keys), *shape).to(self.device)
 
 
 def lots(seed: int, name: str, ids: Sequence[str]) -> list[int]:

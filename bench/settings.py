@@ -77,7 +77,7 @@ class Model(TypedDict):
 
 
 class Compute(TypedDict):
-    device: Annotated[str, Form(r"auto|cpu|cuda(:\d{1,3})?", "auto, cpu, cuda or cuda:N")]
+    device: Annotated[str, Form(r"auto|cpu|cuda(:\d{1,3})?|mps", "auto, cpu, cuda, cuda:N or mps")]
     precision: Literal["fp64", "fp32", "tf32", "bf16"]
     batch_size: Literal["auto"] | Annotated[int, Between(1, 4096)]
     compile: bool

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bench.exact import exact_device
 from bench.ranges import Between, Count, GreyLevels, Share
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -99,7 +100,7 @@ def spectrum_mask(kind: str, rho: float, rng: Rng, x: Images) -> Images:
 
 def dct_matrix(n: int, like: Tensor) -> Tensor:
     """[1, 1, n, n], the orthonormal DCT-II of n values; its transpose is the inverse."""
-    index = torch.arange(n, dtype=torch.float64, device=like.device)
+    index = torch.arange(n, dtype=torch.float64, device=exact_device(like.device))
     waves = (math.pi / n * (index + 0.5) * index[:, None]).cos() * (2 / n) ** 0.5
     waves[0] *= 0.5**0.5
-    return waves.to(like.dtype)[None, None]
+    return waves.to(like.dtype).to(like.device)[None, None]

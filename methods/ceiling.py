@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from bench.exact import exact
 from bench.ranges import Between
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -62,7 +63,8 @@ def _searched(model: nn.Module, x: Images, target: Targets, side: int, optimises
 
 def _area(model: nn.Module, x: Images, target: Targets, order: Tensor, optimises: str) -> Tensor:
     """[B]: the objective's mean as sixteenths of the pixels go, the highest values first."""
-    rank = order.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(dim=1).view_as(order)
+    ranked = exact(order.flatten(1)).argsort(dim=1, descending=True, stable=True)
+    rank = ranked.argsort(dim=1).view_as(order).to(x.device)
     pixels = order[0].numel()
     return sum(_gain(model, x, target, (rank < k * pixels // 16)[:, None], optimises) for k in range(1, 16)) / 15  # type: ignore[return-value]
 

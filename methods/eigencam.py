@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
+from bench.exact import exact
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.activation import activation
@@ -25,7 +26,7 @@ def eigen_cam(model: nn.Module, x: Images, target: Targets, rng: Rng, *, layer: 
         rows = rows - rows.mean(dim=1, keepdim=True)
     maps = []
     for values in rows:  # one by one: the same digits at every place of a batch
-        first = torch.linalg.svd(values, full_matrices=False).Vh[0]
+        first = torch.linalg.svd(exact(values), full_matrices=False).Vh[0].to(values.device)
         cam = (values * first).sum(dim=1)
         largest = cam[cam.abs().argmax()]
         maps.append(cam * largest.sign())

@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from bench.exact import double
 from bench.notes import note
 from bench.ranges import Between, Count, Share
 from bench.rng import Rng
@@ -48,17 +49,17 @@ def guided_integrated_gradients(
     """
     f = explained(objective, target)
     x0 = torch.full_like(x, baseline)
-    way = flat(x).double() - flat(x0).double()
+    way, start = double(flat(x)) - double(flat(x0)), double(flat(x0))
     length = way.abs()
     total = length.sum(dim=1, keepdim=True)
     share, attribution = torch.zeros_like(way), torch.zeros_like(way)  # of each value's way; of units of f per way
     ends = []  # f at x0 and at x
     for k in range(1, steps + 1):
-        point = torch.addcmul(flat(x0).double(), way, share)
+        point = torch.addcmul(start, way, share)
         logits, (gradient,) = gradients(model, torch.empty_like(x).copy_(point.view(x.shape)), [f])
         if k == 1:
             ends.append(f(logits))
-        gradient = flat(gradient)
+        gradient = flat(gradient).to(way.device)
         low, high = max(k / steps - max_distance, 0.0), min(k / steps + max_distance, 1.0)
         moved = advance(share, length, gradient.abs(), low, high, total * (1 - k / steps), fraction)
         attribution.addcmul_(torch.sub(moved, share, out=share), gradient.double())
@@ -66,7 +67,7 @@ def guided_integrated_gradients(
     with torch.no_grad():
         ends.append(f(model(x)))
     attribution = attribution.mul_(way)
-    note(completeness_gap=attribution.sum(dim=1) - (ends[1] - ends[0]))
+    note(completeness_gap=attribution.sum(dim=1) - (ends[1] - ends[0]).to(way.device))
     return torch.empty_like(x).copy_(attribution.view(x.shape))
 
 

@@ -26,6 +26,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from bench.exact import exact
 from bench.ranges import Between, Classes, Count, Drawn
 from bench.rng import Rng
 from bench.types import Images, Logits, Objective, Targets
@@ -106,5 +107,5 @@ def random_classes(logits: Logits, target: Targets, rng: Rng, classes: list[int]
 
 def runners_up(logits: Logits, target: Targets, rng: Rng, classes: list[int] | None, n: int) -> list[Targets]:
     """Each image's n most probable classes but the target, in descending order (all of them, if there are no more)."""
-    others = logits.scatter(1, target[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
-    return list(others[:, : min(n, logits.shape[1] - 1)].unbind(dim=1))
+    others = exact(logits.scatter(1, target[:, None], -torch.inf)).argsort(dim=1, descending=True, stable=True)
+    return list(others[:, : min(n, logits.shape[1] - 1)].to(target.device).unbind(dim=1))

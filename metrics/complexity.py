@@ -10,6 +10,7 @@ import math
 
 from torch.special import entr
 
+from bench.exact import double
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {"score": {"title": "Complexity", "better": "low", "unit": "nats"}}
@@ -18,7 +19,7 @@ DRAWS = False
 
 def complexity(batch: MapBatch) -> Readings:
     """score, [B], in nats; log n for a map of zeros. No passes."""
-    weights = batch.attribution.flatten(1).double().abs()
+    weights = double(batch.attribution.flatten(1)).abs()
     total = weights.sum(dim=1, keepdim=True)
     entropy = entr(weights / total.where(total > 0, 1)).sum(dim=1)
     return {"score": entropy.where(total.squeeze(1) > 0, math.log(weights.shape[1]))}

@@ -5,6 +5,7 @@ Balasubramanian, WACV 2018 (Grad-CAM++), https://arxiv.org/abs/1710.11063, Secti
 import torch
 from torch import Tensor
 
+from bench.exact import double
 from metrics.batch import MapBatch
 
 
@@ -16,4 +17,4 @@ def whole_and_part(batch: MapBatch) -> tuple[Tensor, Tensor]:
     low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
     shown = (heat - low) / (high - low).where(high > low, 1)
     part = batch.read((batch.x * shown).contiguous(memory_format=torch.channels_last))  # as images are placed
-    return batch.clean()["probability"].double(), part["probability"].double()
+    return double(batch.clean()["probability"]), double(part["probability"])

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
+from bench.exact import double
 from bench.rng import Rng
 from bench.types import Images
 
@@ -96,11 +97,11 @@ class _Grid:
         one = torch.eye(n, dtype=self.diagonal.dtype, device=self.diagonal.device).view(
             n, 1, 1, *self.diagonal.shape[2:]
         )
-        matrix = self.times(one).flatten(3).permute(1, 2, 0, 3).double()
+        matrix = self.times(one).flatten(3).permute(1, 2, 0, 3)
         rest = torch.where(self.diagonal > 0, REGULAR, 1).flatten(
             2
         )  # all is missing: no constant is better than another
-        return torch.linalg.inv(matrix + rest.diag_embed()).to(self.diagonal.dtype)
+        return torch.linalg.inv(double(matrix) + double(rest.diag_embed())).to(self.diagonal.dtype).to(rest.device)
 
 
 def _fine(missing: Tensor, dtype: torch.dtype) -> _Grid:

@@ -18,6 +18,7 @@ from typing import Annotated
 
 import torch
 
+from bench.exact import double, exact
 from bench.ranges import Between, Count, Positive
 from metrics.batch import MapBatch, Readings
 
@@ -35,18 +36,18 @@ def infidelity(
     perturbs.  sigma: in units of x. Costs `draws` forward passes and the clean image's; memory does not grow with draws.
     """
     x, rng = batch.x, batch.rng("infidelity")
-    scores = batch.attribution.flatten(1).double()  # [B, 3HW]
+    scores = double(batch.attribution.flatten(1))  # [B, 3HW]
     scores = scores / scores.norm(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
-    clean = batch.clean()["logit"].double()
+    clean = double(batch.clean()["logit"])
 
     dd = du = uu = torch.zeros_like(clean)  # sums over draws
     for _ in range(draws):
-        lots = rng.integers(1 << 62, x[0].numel())  # [B, 3HW]: the lowest lots are perturbed
-        chosen = lots <= lots.kthvalue(round(share * lots.shape[1]), dim=1, keepdim=True).values
+        lots = exact(rng.integers(1 << 62, x[0].numel()))  # [B, 3HW]: the lowest lots are perturbed
+        chosen = (lots <= lots.kthvalue(round(share * lots.shape[1]), dim=1, keepdim=True).values).to(x.device)
         noise = sigma * rng.normal(*x.shape[1:]).to(x.dtype)
         taken = torch.where(chosen.view_as(x), torch.clamp(x + noise, x - 1, x), 0)
         left = (x - taken).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
-        d, u = clean - batch.read(left)["logit"].double(), (taken.flatten(1) * scores).sum(dim=1)
+        d, u = clean - double(batch.read(left)["logit"]), (taken.flatten(1).to(scores.device) * scores).sum(dim=1)
         dd, du, uu = dd + d * d, du + d * u, uu + u * u
     b = du / (uu + draws * 1e-8)
     return {"score": (dd - 2 * b * du + b * b * uu) / draws}

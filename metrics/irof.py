@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 from torch.nn.functional import avg_pool2d
 
+from bench.exact import double
 from bench.ranges import Between
 from metrics.batch import MapBatch, Readings
 
@@ -28,17 +29,18 @@ def irof(batch: MapBatch, *, patch: Annotated[int, Between(1, 8192)]) -> Reading
     Costs as many forward passes as there are patches, and the clean image's.
     """
     x, height, width = batch.x, *batch.x.shape[2:]
-    heat = batch.attribution.double().mean(dim=1, keepdim=True)
+    heat = double(batch.attribution).mean(dim=1, keepdim=True)
     weights = avg_pool2d(heat, patch, ceil_mode=True, count_include_pad=False)  # [B, 1, rows, columns]
     order = weights.flatten(1).argsort(dim=1, descending=True, stable=True)
     count = order.shape[1]
-    turn = torch.empty_like(order).scatter_(1, order, torch.arange(count, device=x.device).expand_as(order))
-    turn = turn.view_as(weights).repeat_interleave(patch, 2).repeat_interleave(patch, 3)[:, :, :height, :width]
+    turn = torch.empty_like(order).scatter_(1, order, torch.arange(count, device=order.device).expand_as(order))
+    turn = turn.view_as(weights).to(x.device)
+    turn = turn.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[:, :, :height, :width]
 
-    colour, clean = x.mean(dim=(2, 3), keepdim=True), batch.clean()["probability"].double()
+    colour, clean = x.mean(dim=(2, 3), keepdim=True), double(batch.clean()["probability"])
     kept = [torch.ones_like(clean)]
     for k in range(1, count + 1):
         left = torch.where(turn < k, colour, x).contiguous(memory_format=torch.channels_last)
-        seen = batch.read(left)["probability"].double()
+        seen = double(batch.read(left)["probability"])
         kept.append(seen / clean.clamp(min=torch.finfo(clean.dtype).tiny))
     return {"score": 1 - torch.trapezoid(torch.stack(kept, dim=1), dx=1 / count, dim=1)}

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import torch
 
+from bench.exact import double
 from bench.ranges import Between, Positive
 from metrics.batch import MapBatch, Readings
 
@@ -26,12 +27,12 @@ def max_sensitivity(batch: MapBatch, *, draws: Annotated[int, Between(1, 1000)],
     draws: perturbations of an image, the same for every method.  radius: of each value, in units of x. Explains the image
     `draws` times again: that many times the method's passes. Raises Unfit where maps were not made here.
     """
-    rng, worst = batch.rng("max_sensitivity"), torch.zeros(len(batch.x), dtype=torch.float64, device=batch.x.device)
-    maps = batch.attribution.flatten(1).double()
+    rng, maps = batch.rng("max_sensitivity"), double(batch.attribution.flatten(1))
+    worst = maps.new_zeros(len(maps))
     for _ in range(draws):
         moved = batch.x + radius * (2 * rng.uniform(*batch.x.shape[1:]).to(batch.x.dtype) - 1)
         moved = moved.clamp(0, 1).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
-        difference = (batch.explain(moved).flatten(1).double() - maps).norm(dim=1)
+        difference = (double(batch.explain(moved).flatten(1)) - maps).norm(dim=1)
         worst = torch.maximum(worst, difference)
     size = maps.norm(dim=1)
     return {"score": worst / size.where(size > 0, 1)}

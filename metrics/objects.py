@@ -2,11 +2,13 @@
 
 from torch import Tensor
 
+from bench.exact import exact
 from metrics.batch import MapBatch, Unfit
 
 
 def heat_and_object(batch: MapBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """heat [B, HW], each pixel's sum of channels; inside and counted, bool [B, HW]: the object, and all that is judged.
+    """heat [B, HW], each pixel's sum of channels; inside and counted, bool [B, HW]: the object, and all that is judged. On
+    their exact device (bench/exact.py).
 
     Raises Unfit for images without a mask.
     """
@@ -16,8 +18,8 @@ def heat_and_object(batch: MapBatch) -> tuple[Tensor, Tensor, Tensor]:
             "(data=synthetic) or give them (data.masks=boxes, imagenet_s or folder), or leave out localisation, pointing, "
             "rank_accuracy and auc_mask."
         )
-    heat, inside = batch.attribution.sum(dim=1).flatten(1), batch.mask.flatten(1)
-    counted = ~batch.ignored.flatten(1) if batch.ignored is not None else inside.new_ones(inside.shape)
+    heat, inside = exact(batch.attribution.sum(dim=1).flatten(1)), exact(batch.mask.flatten(1))
+    counted = ~exact(batch.ignored.flatten(1)) if batch.ignored is not None else inside.new_ones(inside.shape)
     return heat, inside & counted, counted
 
 

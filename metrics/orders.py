@@ -11,6 +11,7 @@ pixel          channels are averaged first (RISE)
 import torch
 from torch import Tensor
 
+from bench.exact import exact
 from bench.types import Images
 
 SPREAD = 0x9E3779B9  # 2^32 by the golden ratio: multiples of it, modulo 2^32, lie evenly, and no two are equal
@@ -45,11 +46,11 @@ def reveal_index(attribution: Images, order: str, step: int) -> tuple[Tensor, in
 
 def _rank(values: Tensor, spread: bool = False) -> Tensor:
     """Position of each value along the last axis, the largest first; of equal values the last one first. int32."""
-    n = values.shape[-1]
+    n, device, values = values.shape[-1], values.device, exact(values)
     if spread:
         ties = (torch.arange(n, device=values.device) * SPREAD % 2**32).argsort()
         order = ties[values[..., ties].argsort(dim=-1, descending=True, stable=True)]
     else:
         order = n - 1 - values.flip(-1).argsort(dim=-1, descending=True, stable=True)
     positions = torch.arange(n, dtype=torch.int32, device=values.device).expand_as(order)
-    return torch.empty_like(order, dtype=torch.int32).scatter_(-1, order, positions)
+    return torch.empty_like(order, dtype=torch.int32).scatter_(-1, order, positions).to(device)

@@ -8,6 +8,7 @@ Agrees with: Quantus `Sparseness` (which adds 1e-7 to every value).
 
 import torch
 
+from bench.exact import double
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {"score": {"title": "Sparseness", "better": "high"}}
@@ -16,7 +17,7 @@ DRAWS = False
 
 def sparseness(batch: MapBatch) -> Readings:
     """score, [B], in [0, 1); 0 for a map of zeros. No passes."""
-    weights = batch.attribution.flatten(1).double().abs().sort(dim=1).values
+    weights = double(batch.attribution.flatten(1)).abs().sort(dim=1).values
     n, total = weights.shape[1], weights.sum(dim=1)
     ranks = torch.arange(1, n + 1, device=weights.device, dtype=weights.dtype)
     return {"score": (weights * (2 * ranks - n - 1)).sum(dim=1) / (n * total.where(total > 0, 1))}

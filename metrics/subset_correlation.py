@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
+from bench.exact import double, exact
 from bench.ranges import Between, Length
 from metrics.batch import MapBatch, Readings
 
@@ -36,19 +37,19 @@ def subset_correlation(
     baseline: metrics/baselines.py. Costs `draws` forward passes for each share, and the clean image's.
     """
     x, rng, blank = batch.x, batch.rng("subset_correlation"), batch.baseline(baseline)
-    scores = batch.attribution.flatten(1).double()  # [B, 3HW]
+    scores = double(batch.attribution.flatten(1))  # [B, 3HW]
     scores = scores / scores.norm(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
-    clean = batch.clean()["logit"].double()
+    clean = double(batch.clean()["logit"])
 
     total = torch.zeros_like(clean)
     for share in shares:
         size, sums, losses = max(1, round(share * scores.shape[1])), [], []
         for _ in range(draws):
-            lots = rng.integers(1 << 62, x[0].numel())  # [B, 3HW]: the lowest lots are taken away
+            lots = exact(rng.integers(1 << 62, x[0].numel()))  # [B, 3HW]: the lowest lots are taken away
             taken = lots <= lots.kthvalue(size, dim=1, keepdim=True).values
-            left = torch.where(taken.view_as(x), blank, x).contiguous(memory_format=torch.channels_last)
+            left = torch.where(taken.view_as(x).to(x.device), blank, x).contiguous(memory_format=torch.channels_last)
             sums.append((scores * taken).sum(dim=1))
-            losses.append(clean - batch.read(left)["logit"].double())
+            losses.append(clean - double(batch.read(left)["logit"]))
         total = total + correlation(torch.stack(sums, dim=1), torch.stack(losses, dim=1))
     return {"score": total / len(shares)}
 

@@ -11,6 +11,7 @@ GROUND = {
     "bench",
     "bench.types",
     "bench.rng",
+    "bench.exact",
     "bench.seeds",
     "bench.errors",
     "bench.config",
@@ -27,8 +28,16 @@ GROUND |= {
     "bench.markup",
 }
 WINGS = {  # folder or module: what of ours it may import beside the ground and itself
-    "methods": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.notes", "bench.filename"},
-    "metrics": {"bench.types", "bench.rng", "bench.errors", "bench.ranges", "bench.modules"},
+    "methods": {
+        "bench.types",
+        "bench.rng",
+        "bench.exact",
+        "bench.errors",
+        "bench.ranges",
+        "bench.notes",
+        "bench.filename",
+    },
+    "metrics": {"bench.types", "bench.rng", "bench.exact", "bench.errors", "bench.ranges", "bench.modules"},
     "bench.images": GROUND,
     "bench.networks": GROUND | {"bench.images.preprocessing"},
     "bench.store": GROUND | {"metrics.quantities"},

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import IDS, NETWORK, SETTINGS, SIZE
 from hydra.utils import instantiate
+from mps import Mps
 from omegaconf import OmegaConf
 from waits import Waits
 
@@ -121,3 +122,15 @@ def test_a_walk_does_not_wait_for_the_device(request, method, cnn, x, target):
         explain(method, cnn, x, target, [0, 1, 2, 3])
     once, a_pass = WAITS.get(name, (0, 0))
     assert waits.count <= once + a_pass * (cnn.forward_passes - before) / 4, waits.seen
+
+
+def test_on_apples_gpu_its_maps_are_those_of_a_cpu(method, cnn, x, target):
+    if method.func.__module__.startswith("methods.external"):
+        pytest.skip("of another library")
+    cnn, x = cnn.float(), x.float()
+    expected = explain(method, cnn, x, target, [0, 1])
+    with Mps():
+        cnn, x, target = cnn.to("mps"), x.to("mps"), target.to("mps")
+        made = explain(method, cnn, x, target, [0, 1])
+        assert made.device.type == "mps"
+        torch.testing.assert_close(made.cpu(), expected, rtol=1e-4, atol=1e-5)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import IDS
 from hydra.utils import instantiate
+from mps import Mps
 from waits import Waits
 
 from bench.config import CONF, load
@@ -100,3 +101,12 @@ def test_a_game_does_not_wait_for_the_device(metric, cnn, x, target):
     with Waits() as waits:
         judge(metric, cnn, x, target, [0, 1, 2, 3])
     assert not waits.count, waits.seen
+
+
+def test_on_apples_gpu_its_numbers_are_those_of_a_cpu(metric, cnn, x, target):
+    cnn, x = cnn.float(), x.float()
+    expected = judge(metric, cnn, x, target, [0, 1])
+    with Mps():
+        made = judge(metric, cnn.to("mps"), x.to("mps"), target.to("mps"), [0, 1])
+        for name, values in made.items():
+            torch.testing.assert_close(values.cpu().double(), expected[name].double(), rtol=1e-4, atol=1e-5)

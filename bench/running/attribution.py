@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import Refused, UserError
+from bench.exact import double
 from bench.notes import listening
 from bench.running.job import Job
 from bench.running.kept import kept_maps
@@ -81,7 +82,7 @@ def remarks(maps: Images, facts: list[dict]) -> tuple[dict[int, float], list[int
     """What is odd of the first len(facts) maps, by their number: of those that miss the sum that they promise, by how much
     of it; and those that are the same everywhere, so that a metric reads nothing but the order of ties.
     """
-    flat = maps[: len(facts)].flatten(1).double()
+    flat = double(maps[: len(facts)].flatten(1))
     sums, same = flat.sum(dim=1).tolist(), (flat.amin(dim=1) == flat.amax(dim=1)).tolist()
     whole = [i for i, fact in enumerate(facts) if fact["status"] == "ok"]
     gaps = {i: facts[i]["completeness_gap"] for i in whole if facts[i].get("completeness_gap") is not None}

@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from methods.parts.gradient import input_gradient, probability
 CPU_BATCH = 8  # more only fills the cache; and every batch is padded to this size
 GPU_MEMORY_SHARE = 0.5
 GPU_BATCH_LIMIT = 256
+LACKING = {"fp64": "MPS has no float64", "tf32": "TF32 is a mode of NVIDIA's GPUs"}  # precisions, on mps
 SEARCHED = 8  # how many larger batch sizes are tried for one that treats all places alike
 
 
@@ -52,6 +54,8 @@ class Compute:
         """Wait until the device has done what it was given: a clock read before that shows nothing."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        if self.device.type == "mps":
+            torch.mps.synchronize()
 
 
 def prepare(cfg: DictConfig, network: Network, kept: Collection[str] = ()) -> tuple[Compute, Network]:
@@ -59,7 +63,7 @@ def prepare(cfg: DictConfig, network: Network, kept: Collection[str] = ()) -> tu
 
     kept: names of its modules whose output a method looks at.
     """
-    device, dtype = find_device(cfg.device), set_precision(cfg.precision)
+    device, dtype = find_device(cfg.device, cfg.precision), set_precision(cfg.precision)
     if device.type == "cpu":
         keep_freed_memory()
     network = network.to(dtype=dtype)
@@ -92,14 +96,41 @@ def fold_norms(network: Network, kept: Collection[str] = ()) -> Folded:
     return folded
 
 
-def find_device(name: str) -> torch.device:
-    """auto, cpu, cuda or cuda:N; a GPU that is not there is an error, not a slow run."""
+def find_device(name: str, precision: str = "fp32") -> torch.device:
+    """auto, cpu, cuda, cuda:N or mps; a GPU that is not there, or lacks the precision, is an error, not a slow run.
+
+    auto is never mps: what type of device it was is part of a run's id, and rows of Macs are those of the CPU.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"compute.device={name}: this machine shows {torch.cuda.device_count()} GPUs to torch.")
+    if device.type == "mps":
+        _check_mps(precision)
     return device
+
+
+def _check_mps(precision: str) -> None:
+    """UserError: Apple's GPU is not there, or does not compute in this precision."""
+    if not torch.backends.mps.is_available():
+        raise UserError("compute.device=mps: this machine shows torch no GPU of Apple's; take compute.device=cpu.")
+    if precision in LACKING or (precision == "bf16" and not _halves("mps")):
+        why = LACKING.get(precision, "torch.autocast has no bfloat16 there, in this release of torch or of macOS")
+        raise UserError(
+            f"compute.precision={precision}: not on compute.device=mps ({why}); take fp32, or compute.device=cpu."
+        )
+
+
+def _halves(device: str) -> bool:
+    """Whether autocast computes in bfloat16 on this type of device; where it does not it says so and goes on in float32."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with torch.autocast(device, torch.bfloat16):
+                return torch.is_autocast_enabled(device)
+        except RuntimeError:  # a release without autocast there
+            return False
 
 
 def find_workers(wanted: str | int) -> int:

@@ -233,7 +233,7 @@ def timed(model: str, settings: str) -> Pace:
     """
     network = open_network(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}))  # type: ignore[arg-type]
     cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False, "engine": "torch"})
-    batch_size, on_cpu = cfg.batch_size, find_device(cfg.device).type == "cpu"
+    batch_size, on_cpu = cfg.batch_size, find_device(cfg.device, cfg.precision).type == "cpu"
     if on_cpu:
         batch_size = CPU_BATCH if batch_size == "auto" else batch_size
         cfg.batch_size = 1  # a larger one is tried out first
@@ -243,7 +243,7 @@ def timed(model: str, settings: str) -> Pace:
     _, forward, backward = _try(network, compute, shown)
     size = network.preprocessing.size
     del network
-    if not on_cpu:
+    if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # of this network: the first job will want the room
     return Pace(size, batch_size, forward / shown, backward / shown)
 

@@ -172,6 +172,7 @@ def open_job(config: Config, given: Given | None = None) -> Job:
     cfg = config.cfg
     results = Path(cfg.paths.results)
     writable(results)
+    compute.find_device(cfg.compute.device, cfg.compute.precision)  # before anything costly
     network = given.network or open_network(cfg.model)
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()

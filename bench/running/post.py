@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from bench.build import build
+from bench.exact import double, exact_device
 from bench.notes import listening, note
 from bench.rng import Rng
 from bench.settings import BLUR
@@ -87,8 +88,8 @@ def _done(word: str, maps: Images) -> Images:
 
 def blurred(maps: Images, sigma: float) -> Images:
     """In float64 inside. Agrees with SciPy's gaussian_filter."""
-    rows, columns = (_kernel(side, sigma).to(maps.device) for side in maps.shape[2:])
-    return (rows @ maps.double() @ columns.T).to(maps.dtype)
+    rows, columns = (_kernel(side, sigma).to(exact_device(maps.device)) for side in maps.shape[2:])
+    return (rows @ double(maps) @ columns.T).to(maps.dtype).to(maps.device)
 
 
 @functools.cache

@@ -142,7 +142,7 @@ def row_of(about: Row, scores: Row) -> Row:
 def score(job: Job, batch: MapBatch, metric: str) -> dict[str, np.ndarray]:
     """What a metric says of each image: its numbers, [width], and its curves, [width, S]."""
     try:
-        return {name: values.double().cpu().numpy() for name, values in job.metrics[metric](batch).items()}
+        return {name: values.cpu().double().numpy() for name, values in job.metrics[metric](batch).items()}
     except Unfit as error:
         raise UserError(error.of(metric)) from error
 

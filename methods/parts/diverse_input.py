@@ -15,6 +15,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from bench.exact import double
 from bench.ranges import Between
 from bench.rng import Rng
 from bench.types import Images, Objective
@@ -35,7 +36,7 @@ def diverse_gradient(
     if probability == 0:
         return input_gradient(model, x, objective)
     view, coin = random_view(rng, x, rate=rate)
-    shown = (coin < probability).expand(len(x)).nonzero()[:, 0]  # the coin of a run is that of all
+    shown = (coin < probability).expand(len(x)).nonzero()[:, 0].to(x.device)  # the coin of a run is that of all
     if not len(shown):
         return input_gradient(model, x, objective)
     rows, columns = view.of(shown).matrices(x, resize_back=resize_back)
@@ -81,10 +82,10 @@ def random_view(rng: Rng, x: Images, *, rate: float) -> tuple[View, Tensor]:
     """
     side = x.shape[3]
     smallest, canvas = sorted((side, int(side * rate)))
-    draw = rng.uniform(4).double()  # [B, 4]; in float32 a product could round up to the end that is left out
+    draw = double(rng.uniform(4))  # [B, 4]; in float32 a product could round up to the end that is left out
     size = smallest + (draw[:, 0] * (canvas - smallest)).floor()
-    top, left = (draw[:, 1:3] * (canvas - size)[:, None]).floor().to(x.dtype).unbind(dim=1)
-    return View(size.to(x.dtype), top, left, canvas), draw[:, 3]
+    top, left = (draw[:, 1:3] * (canvas - size)[:, None]).floor().to(x.dtype).to(x.device).unbind(dim=1)
+    return View(size.to(x.dtype).to(x.device), top, left, canvas), draw[:, 3]
 
 
 def placed(size: Tensor, offset: Tensor, side: int, canvas: int) -> Tensor:
