@@ -2,12 +2,13 @@
 
     python -m bench.compare method=mine [compare.results=DIR] [data.root=DIR] [KEY=VALUE ...]
 
-Runs your method alone, on the images, the network and by the metrics and settings of the rows in DIR (results/reference, if it
-is not said), and sets it among them: rank with what it may be, paired differences to the best and to its neighbours, what a map
-costs, and how many images would decide what is undecided. Of several networks or data sets in DIR the one with most rows, unless
-model= or data= says which; metric=[unified] narrows the metrics, data.limit=20 the images. data.root: where the images lie here.
-What cannot be compared is refused, and the setting named. DIR stays as it is: your rows go to paths.results as those of any run
-do, and so do report/compare_NAME.md, .csv, .tex, .json and a forest plot with your row marked.
+Runs your method alone, on the images, the network and by the metrics and settings of the rows in DIR (results/reference,
+if it is not said), and sets it among them: rank with what it may be, paired differences to the best and to its neighbours,
+what a map costs, and how many images would decide what is undecided. Of several networks or data sets in DIR the one with
+most rows, unless model= or data= says which; metric=[unified] narrows the metrics, data.limit=20 the images. data.root:
+where the images lie here. What cannot be compared is refused, and the setting named. DIR stays as it is: your rows go to
+paths.results as those of any run do, and so do report/compare_NAME.md, .csv, .tex, .json and a forest plot with your row
+marked.
 """
 
 import sys
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench.cli import command
 from bench.config import ROOT, Config, elsewhere, file, load
@@ -134,8 +135,8 @@ def _narrowed(rows: pd.DataFrame, key: str, wanted: list[str], folder: Path) -> 
 
 
 def _of_metric(part: pd.DataFrame, runs: Mapping[str, dict]) -> dict[str, dict]:
-    """Of each method one run: of the conditions under which there are most rows, that with the most images; of seed 0 if there
-    are several.
+    """Of each method one run: of the conditions under which there are most rows, that with the most images; of seed 0 if
+    there are several.
     """
     counted = part.groupby(["method", "run_id"]).size()
     under = {run: tuple(sorted(records.conditions(runs[run]).items())) for _, run in counted.index}
@@ -143,7 +144,9 @@ def _of_metric(part: pd.DataFrame, runs: Mapping[str, dict]) -> dict[str, dict]:
     for (_, run), n in counted.items():
         scored[under[run]] += n
     most, chosen = max(scored, key=lambda conditions: scored[conditions]), dict[str, dict]()
-    for (method, run), _ in sorted(counted.items(), key=lambda of: (-of[1], str(records.identity_of(runs[of[0][1]]).seed))):
+    for (method, run), _ in sorted(
+        counted.items(), key=lambda of: (-of[1], str(records.identity_of(runs[of[0][1]]).seed))
+    ):
         if under[run] == most:
             chosen.setdefault(method, runs[run])
     return chosen
@@ -166,7 +169,9 @@ def opened(reference: Reference, overrides: list[str]) -> Job:
         here = {key: cfg.data.get(key) for key in (*PLACES, *SELECTION) if key in OmegaConf.to_container(cfg.data)}
         there = {key: value for key, value in settings["data"].items() if key in PLACES and Path(str(value)).exists()}
         here |= {key: value for key, value in there.items() if here.get(key) is None}
-        cfg.data.update({key: value for key, value in settings["data"].items() if key not in (*PLACES, *SELECTION)} | here)
+        cfg.data.update(
+            {key: value for key, value in settings["data"].items() if key not in (*PLACES, *SELECTION)} | here
+        )
         for metric, of in reference.runs.items():
             cfg.metric[metric] = addressed(next(iter(of.values()))["config"]["metric"], own)
         for override in map(parsed, rest):
@@ -194,10 +199,12 @@ def _file(group: str, name: str) -> str:
     for candidate in (name, name.partition("-")[0]):
         if file(group, candidate).exists():
             return candidate
-    raise UserError(f"The rows are of {group}={name}, of which there is no file in conf/{group}; add it, or name another folder.")
+    raise UserError(
+        f"The rows are of {group}={name}, of which there is no file in conf/{group}; add it, or name another folder."
+    )
 
 
-def _images(reference: Reference, cfg: OmegaConf) -> list[str]:
+def _images(reference: Reference, cfg: DictConfig) -> list[str]:
     """Those of the reference, in its order; of these what the command line takes."""
     labels = reference.rows.drop_duplicates("image_id").set_index("image_id")["label"]
     labels = {image: None if pd.isna(label) else int(label) for image, label in labels.items()}
@@ -223,8 +230,8 @@ def comparable(job: Job, metric: str, reference: Reference) -> None:
     others = [image for image in job.ids if image in prints and job.source.fingerprint(image) != prints[image]]
     if others:
         raise UserError(
-            f"Not comparable with the rows of {reference.folder}: {plural(len(others), 'picture')} here, {others[0]} for one, "
-            "have other bytes or another label there."
+            f"Not comparable with the rows of {reference.folder}: {plural(len(others), 'picture')} here, {others[0]} for "
+            "one, have other bytes or another label there."
         )
 
 
@@ -276,7 +283,7 @@ def reported(job: Job, reference: Reference, overrides: list[str]) -> tuple[Docu
             standing.cost(numbers, rows, runs),
         ],
         facts=[
-            f"{yours}: {plural(len(job.ids), 'image')} on {job.compute.device_name}; the others are those of {reference.folder}.",
+            f"{yours}: {plural(len(job.ids), 'image')} on {job.compute.device_name}; the others: {reference.folder}.",
             *records.provenance(numbers, runs),
             standing.NOTE,
             f"Made again by `python -m bench.compare {elsewhere(overrides)}`, and {OWN}= where the others' rows lie.",

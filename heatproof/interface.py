@@ -210,7 +210,9 @@ def _passing(model: nn.Module | str, images: Any, **said: Any) -> Iterator[Case]
 
 
 def _evaluated(of: Case, methods: Sequence[Method], metrics: list[str], progress: bool) -> Result:
-    run_ids, failed, remarks = {}, {}, []
+    run_ids: dict[tuple[str, str], str] = {}
+    failed: dict[str, dict[str, str]] = {}
+    remarks: list[str] = []
     called = row_names(methods, [getattr(getattr(method, "func", method), "__name__", "") for method in methods])
     for label, method in zip(called, methods, strict=True):
         job = of.job(method, metrics)  # one at a time: each has a copy of the network

@@ -20,10 +20,12 @@ def blank(model, x, target, rng, *, level):
 @pytest.mark.parametrize(
     ("run_id", "metric", "overrides"),
     [
-        ("a058ee619f458fbf", "unified", ["method=sm", "compute.fold=false"]),
-        ("113e490f83ba9b11", "kl", ["method=la", "compute.fold=false"]),
+        ("a058ee619f458fbf", "unified", ["method=sm", "compute.fold=false", "metric.unified.step=672"]),
+        ("113e490f83ba9b11", "kl", ["method=la", "compute.fold=false", "metric.kl.step=672"]),
         ("d3b2ce11b6655354", "infidelity", ["method=ig", "run.seed=1", "model.size=32", "compute.fold=false"]),
-        ("1cbdcdb29603124f", "unified", ["method=sm"]),
+        ("1cbdcdb29603124f", "unified", ["method=sm", "metric.unified.step=672"]),
+        ("1cbdcdb29603124f", "unified", ["method=sm", "model.size=64", "metric.unified.step=672"]),
+        ("cde5a65c26a0e68c", "unified", ["method=sm"]),
     ],
 )
 def test_run_ids_are_what_they_were(run_id, metric, overrides):

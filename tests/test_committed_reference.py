@@ -81,7 +81,9 @@ def wrong(text: str, rows: Rows) -> list[str]:
         pairs = marks.pairs(rows.kind(metric, quantity).sign * shared.to_numpy(), rows.classes(shared.index))
         i, j = list(shared).index(first), list(shared).index(second)
         told = pairs.told and abs(pairs.difference[i, j]) > pairs.reach[i, j]
-        found += [of[0]] if (told and pairs.difference[i, j] > 0) != (what == "above") or (told and what != "above") else []
+        found += (
+            [of[0]] if (told and pairs.difference[i, j] > 0) != (what == "above") or (told and what != "above") else []
+        )
     for of in TAU.finditer(text):
         said, *sides = of.groups()
         first, second = (rows.scores(*side).mean() for side in (sides[:4], sides[4:]))
@@ -116,12 +118,18 @@ def test_a_wrong_number_is_found(tmp_path):
     first, second = (scores[name].mean() for name in ("sg", "ig"))
     right = f"{first:.3f} (unified: sg, gap) and {second:.2f} (tiny/unified: ig, gap) of 16 images (unified: ig)"
     assert wrong(right, rows) == []
-    assert wrong(right.replace(f"{first:.3f}", f"{first + 0.001:.3f}"), rows) == [f"{first + 0.001:.3f} (unified: sg, gap)"]
+    assert wrong(right.replace(f"{first:.3f}", f"{first + 0.001:.3f}"), rows) == [
+        f"{first + 0.001:.3f} (unified: sg, gap)"
+    ]
     assert wrong(right.replace("16 images", "15 images"), rows) == ["15 images (unified: ig)"]
     tau = kendalltau(scores.mean(), rows.scores(None, "unified", "insertion").mean()).statistic
     assert wrong(f"τ = {tau:.2f} (unified gap; unified insertion)", rows) == []
     assert len(wrong(f"τ = {tau - 0.5:.2f} (unified gap; unified insertion)", rows)) == 1
-    said = [f"`{a}` {what} `{b}` (unified, gap)" for a, b in (("sg", "ig"), ("ig", "sg")) for what in ("above", "not told from")]
+    said = [
+        f"`{a}` {what} `{b}` (unified, gap)"
+        for a, b in (("sg", "ig"), ("ig", "sg"))
+        for what in ("above", "not told from")
+    ]
     pairs = marks.pairs(scores.to_numpy(), rows.classes(scores.index))
     i, j = list(scores).index("sg"), list(scores).index("ig")
     told = pairs.told and abs(pairs.difference[i, j]) > pairs.reach[i, j]

@@ -128,8 +128,8 @@ def timed(jobs: Mapping[str, list[Job]], rounds: int, read: Callable[[], float])
         set_precision(of_mode[0].config.cfg.compute.precision)
         for subject in subjects(of_mode, first_batch(of_mode[0])):
             works.setdefault(str(subject), {})[mode] = in_precision(of_mode[0], subject.work)
-    for subject, by_mode in works.items():
-        yield subject, alternating(by_mode, rounds, now)
+    for name, by_mode in works.items():
+        yield name, alternating(by_mode, rounds, now)
 
 
 def _quantities(job: Job, metric: str, values: Mapping[str, np.ndarray], n: int) -> Iterator[tuple[str, pd.Series]]:

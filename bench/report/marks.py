@@ -55,7 +55,8 @@ def mark(scores: np.ndarray, sign: int, groups: np.ndarray | None = None, *, dra
     if of.told:
         level = (ahead > 0) & (ahead <= reach)
         needed[level] = [
-            images_needed(*of_pair, len(scores)) for of_pair in zip(ahead[level], reach[level], error[level], strict=True)
+            images_needed(*of_pair, len(scores))
+            for of_pair in zip(ahead[level], reach[level], error[level], strict=True)
         ]
     return Marks(of.told, first, best, ahead, ahead - reach, ahead + reach, needed)
 

@@ -1,7 +1,7 @@
 """Where one row stands among others over the same images: its rank, and what parts it from the best and from its neighbours.
 
-All pairs of a column are tested at once, as a report's marks are (bench/report/marks.py); a rank's interval follows from them:
-no row that is told to be better stands below, none that is told to be worse above, and all others may stand either side.
+All pairs of a column are tested at once, as a report's marks are (bench/report/marks.py); a rank's interval follows from
+them: no row that is told to be better stands below, none that is told to be worse above, all others may stand either side.
 """
 
 import math
@@ -23,7 +23,7 @@ BETTER, WORSE, UNDECIDED, EQUAL, TOO_FEW = "better", "worse", "cannot tell", "eq
 
 @dataclass(frozen=True)
 class Against:
-    """One row against another. difference: its mean minus the other's; low, high: 95 %, of all pairs of the column at once."""
+    """One row against another. difference: its mean minus the other's; low, high: 95 %, of all pairs of the column."""
 
     other: str
     difference: float
@@ -35,7 +35,7 @@ class Against:
 
 @dataclass(frozen=True)
 class Standing:
-    """rank: by the mean, 1 is the best; first, last: what it may be. of: so many rows. against: the best, then neighbours."""
+    """rank: by the mean, 1 is the best; first, last: what it may be. of: rows. against: the best, then neighbours."""
 
     rank: int
     first: int
@@ -56,7 +56,11 @@ def standing(scores: pd.DataFrame, own: object, sign: int, classes: np.ndarray |
     order = [names.index(name) for name in (sign * scores.mean()).sort_values(ascending=False, kind="stable").index]
     place = order.index(k)
     told = pairs.told & (np.abs(ahead[k]) > reach[k])
-    others = {"best": order[0], "next better": order[max(0, place - 1)], "next worse": order[min(place + 1, len(order) - 1)]}
+    others = {
+        "best": order[0],
+        "next better": order[max(0, place - 1)],
+        "next worse": order[min(place + 1, len(order) - 1)],
+    }
     return Standing(
         rank=1 + int((ahead[k] < 0).sum()),
         first=1 + int((told & (ahead[k] < 0)).sum()),
@@ -105,7 +109,9 @@ def tables(lines: pd.DataFrame, rows: pd.DataFrame, runs: Mapping[str, dict]) ->
             entries += _entries(kind.title + ARROWS[kind.better], standing(shared, own, kind.sign, classes))
         if entries:
             heading = f"Where it stands: {model} · {metric} · {data}"
-            below = [f"Not ranked with the others, as they share too few of its images: {_listed(apart)}."] if apart else []
+            below = (
+                [f"Not ranked with the others, as they share too few of its images: {_listed(apart)}."] if apart else []
+            )
             found.append(Table(heading, columns(*HEADER), entries, below=below, of=(data, model, metric, "all")))
     return found
 
@@ -135,7 +141,11 @@ def _entries(title: str, of: Standing) -> list[list[Entry]]:
 def cost(lines: pd.DataFrame, rows: pd.DataFrame, runs: Mapping[str, dict]) -> Table:
     """What a map costs: passes and seconds of an image, the cheapest first; of each row by its first metric."""
     first = lines.drop_duplicates(["row", "method"])
-    of = rows[rows["status"] == "ok"].groupby("run_id")[["forward_passes", "backward_passes", "seconds_attribution"]].mean()
+    of = (
+        rows[rows["status"] == "ok"]
+        .groupby("run_id")[["forward_passes", "backward_passes", "seconds_attribution"]]
+        .mean()
+    )
     entries = []
     for line in first.to_dict("records"):
         if line["run_id"] in of.index:
@@ -154,8 +164,7 @@ def _listed(apart: Mapping[str, int]) -> str:
 
 
 NOTE = (
-    f"Rank: by the mean over the images that all ranked rows have; in brackets what it may be, given which rows are told apart "
-    f"(differences over the same images, all pairs of a column at once, 5 %; from {FEW} units on). Images needed: about so many "
-    "would tell the two apart, if they differ as they do here."
+    "Rank: by the mean over the images that all ranked rows have; in brackets what it may be, given which rows are told "
+    f"apart (differences over the same images, all pairs of a column at once, 5 %; from {FEW} units on). Images needed: "
+    "about so many would tell the two apart, if they differ as they do here."
 )
-

@@ -1,6 +1,7 @@
 """Quantus (https://github.com/understandable-machine-intelligence-lab/Quantus): pixel flipping."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,9 @@ def pixel_flipping(material: Material) -> Tensor:
     import quantus
 
     step = material.job.metrics["unified"].keywords["step"]  # type: ignore[attr-defined]
+    black: Any = 0.0  # which it takes, though its annotation says a name
     metric = quantus.PixelFlipping(
-        features_in_step=step, abs=False, normalise=False, perturb_baseline=0.0, disable_warnings=True
+        features_in_step=step, abs=False, normalise=False, perturb_baseline=black, disable_warnings=True
     )
     images, target = material.on.x.contiguous().cpu().numpy(), material.on.target
     with torch.no_grad():

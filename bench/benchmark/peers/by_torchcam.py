@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,8 @@ def insertion_and_deletion(material: Material) -> Tensor:
 
     step, size = material.job.metrics["pixel"].keywords["step"], material.on.x[0, 0].numel()  # type: ignore[attr-defined]
     softmax = partial(torch.softmax, dim=-1)
-    metric = DeletionInsertionMetric(Given(material), softmax, steps=-(-size // step), batch_size=material.width)
+    extractor: Any = Given(material)
+    metric = DeletionInsertionMetric(extractor, softmax, steps=-(-size // step), batch_size=material.width)
     metric.update(material.on.x, material.on.target.tolist())
     found = metric.summary()
     return torch.tensor([[found["insertion_auc"], found["deletion_auc"]]])

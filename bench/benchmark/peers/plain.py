@@ -22,12 +22,12 @@ def insertion_and_deletion(material: Material) -> Tensor:
                 frame, going = frames[-1].clone(), order[first : first + step]
                 frame.view(-1)[going] = end.view(-1)[going]
                 frames.append(frame)
-            curve = []
+            parts = []
             with torch.no_grad():
                 for first in range(0, len(frames), material.width):
                     logits = material.net(torch.stack(frames[first : first + material.width]))
-                    curve.append(logits.softmax(dim=1)[:, int(target)].cpu())
-            curve = torch.cat(curve)
+                    parts.append(logits.softmax(dim=1)[:, int(target)].cpu())
+            curve = torch.cat(parts)
             areas.append(float((curve.sum() - (curve[0] + curve[-1]) / 2) / (len(curve) - 1)))
         scores.append(areas)
     return torch.tensor(scores)
