@@ -78,3 +78,8 @@ def test_where_there_is_none_a_run_says_so_before_it_builds_anything(monkeypatch
     monkeypatch.setattr(job, "open_network", costly)
     with pytest.raises(UserError, match=r"^compute.device=mps: this machine shows torch no GPU of Apple's; take"):
         job.open_job(load(["model=tiny", "data=synthetic", "compute.device=mps", f"paths.results={tmp_path}"]))
+
+
+def test_a_batch_size_is_found_there(cnn):
+    with Mps():
+        assert compute.find_batch_size("auto", cnn.float().to("mps"), torch.device("mps")) >= compute.CPU_BATCH
