@@ -168,11 +168,12 @@ def sentence(told: pd.DataFrame, quantity: str) -> str:
     fall = {
         c: list(of.loc[~of["holds"], "variant"]) for c, of in part.groupby("claim", sort=False) if not of["holds"].all()
     }
-    n = part.groupby("claim")["variant"].count().max() if len(part) else 0
+    times = part.groupby("claim")["variant"].count()
+    n = f"all {times.max()} variants" if times.nunique() == 1 else "every variant that has both methods"
     lost = "; ".join(f"{claim} (not by {', '.join(names)})" for claim, names in fall.items())
     return (
         f"By {QUANTITIES[quantity] if quantity == 'gap' else 'insertion'}, of {len(survive) + len(fall)} claims "
-        f"{len(survive)} survive all {n} variants: {', '.join(survive) or 'none'}."
+        f"{len(survive)} survive {n}: {', '.join(survive) or 'none'}."
         + (f" The others do not: {lost}." if lost else "")
     )
 

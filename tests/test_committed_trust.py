@@ -1,0 +1,30 @@
+"""results/trust says what its rows say: the study over them makes the committed tables again, and README quotes them."""
+
+import re
+
+import pandas as pd
+
+from bench.config import ROOT
+from bench.studies import trust
+
+FOLDER = ROOT / "results" / "trust"
+SETTINGS = ["experiment.models=[efficientnet_lite0]", "data.root=nowhere", "data.limit=16", f'paths.results="{FOLDER}"']
+
+
+def test_the_committed_tables_and_sentences_are_those_of_the_rows():
+    document = trust.make(SETTINGS)[0]
+    text = (FOLDER / "report" / "trust.md").read_text(encoding="utf-8")
+    sentences = [fact for fact in document.facts if " claims " in fact]
+    assert len(sentences) == 2 and all(sentence in text for sentence in sentences)
+    committed = pd.read_csv(FOLDER / "report" / "trust.csv")
+    pd.testing.assert_frame_equal(committed, document.numbers, check_dtype=False, rtol=1e-5)
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for sentence in sentences:
+        assert re.search(r"By \w+, of \d+ claims \d+ survive[^.]*\.", sentence)[0] in page
+
+
+def test_each_row_has_its_record():
+    runs = {file.stem for file in (FOLDER / "runs").glob("*.yaml")}
+    rows = pd.read_parquet(FOLDER / "rows", columns=["run_id", "status"])
+    assert runs == {*rows["run_id"]}
+    assert (rows["status"] == "ok").all()
