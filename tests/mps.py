@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 TABLE = Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml"
 ANYWHERE = ("MPS", "CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional", "CompositeImplicitAutograd")
+THERE = torch.device("mps:0")  # as tensors say it; torch asks a device without an index, which is the current one
 WIDE = (torch.float64, torch.complex128)
 MIXED = {"index", "index_put", "index_put_", "_index_put_impl_", "copy_"}  # take an index or values of a CPU
 
@@ -26,7 +27,7 @@ class Refused(RuntimeError):
 class Posed(torch.Tensor):
     """A tensor on MPS. To autograd it lies on torch's `meta` device, as this machine's torch cannot work on another."""
 
-    device = torch.device("mps")
+    device = THERE
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
@@ -39,13 +40,16 @@ class Posed(torch.Tensor):
     def __init__(self, values):
         self.values = values
 
+    def tolist(self):
+        return self.cpu().tolist()
+
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return done(func, args, kwargs or {})
 
 
 class Mps(TorchDispatchMode):
-    """While it is entered, what is made on or moved to `mps` is posed."""
+    """While it is entered, what is made on or moved to THERE is posed."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return done(func, args, kwargs or {})

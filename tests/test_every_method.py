@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import IDS, NETWORK, SETTINGS, SIZE
 from hydra.utils import instantiate
-from mps import Mps
+from mps import THERE, Mps
 from omegaconf import OmegaConf
 from waits import Waits
 
@@ -130,7 +130,7 @@ def test_on_apples_gpu_its_maps_are_those_of_a_cpu(method, cnn, x, target):
     cnn, x = cnn.float(), x.float()
     expected = explain(method, cnn, x, target, [0, 1])
     with Mps():
-        cnn, x, target = cnn.to("mps"), x.to("mps"), target.to("mps")
+        cnn, x, target = cnn.to(THERE), x.to(THERE), target.to(THERE)
         made = explain(method, cnn, x, target, [0, 1])
         assert made.device.type == "mps"
         torch.testing.assert_close(made.cpu(), expected, rtol=1e-4, atol=1e-5)

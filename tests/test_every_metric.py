@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import IDS
 from hydra.utils import instantiate
-from mps import Mps
+from mps import THERE, Mps
 from waits import Waits
 
 from bench.config import CONF, load
@@ -107,6 +107,6 @@ def test_on_apples_gpu_its_numbers_are_those_of_a_cpu(metric, cnn, x, target):
     cnn, x = cnn.float(), x.float()
     expected = judge(metric, cnn, x, target, [0, 1])
     with Mps():
-        made = judge(metric, cnn.to("mps"), x.to("mps"), target.to("mps"), [0, 1])
+        made = judge(metric, cnn.to(THERE), x.to(THERE), target.to(THERE), [0, 1])
         for name, values in made.items():
             torch.testing.assert_close(values.cpu().double(), expected[name].double(), rtol=1e-4, atol=1e-5)

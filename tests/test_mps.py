@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import IDS
-from mps import Mps, Refused
+from mps import THERE, Mps, Refused
 
 from bench.config import load
 from bench.errors import UserError
@@ -20,7 +20,7 @@ def there(monkeypatch):
 
 def test_what_is_posed_refuses_what_mps_lacks_and_computes_the_rest():
     with Mps():
-        x = torch.linspace(-1, 1, 6).to("mps")
+        x = torch.linspace(-1, 1, 6).to(THERE)
         assert torch.equal((2 * x).relu().cpu(), (2 * torch.linspace(-1, 1, 6)).relu())
         for lacking in (lambda: x.double(), lambda: torch.special.ndtri(x), lambda: x + torch.zeros(6)):
             with pytest.raises(Refused):
@@ -56,7 +56,7 @@ def test_draws_are_those_of_a_cpu(draw):
 
     expected = drawn("cpu")
     with Mps():
-        for here, there in zip(expected, drawn("mps"), strict=True):
+        for here, there in zip(expected, drawn(THERE), strict=True):
             assert there.device.type == "mps"
             assert torch.equal(there.cpu(), here)
 
@@ -65,7 +65,7 @@ def test_what_is_done_to_maps_and_said_of_them_needs_no_float64(x):
     maps, post = x.float() - 0.5, ["abs", "blur2", "sign", "pool", "positive"]
     facts = [{"status": "ok", "completeness_gap": 100.0}] * len(maps)
     with Mps():
-        there = maps.to("mps")
+        there = maps.to(THERE)
         assert torch.equal(processed(there, post).cpu(), processed(maps, post))
         assert remarks(there, facts) == remarks(maps, facts)
 
@@ -82,4 +82,4 @@ def test_where_there_is_none_a_run_says_so_before_it_builds_anything(monkeypatch
 
 def test_a_batch_size_is_found_there(cnn):
     with Mps():
-        assert compute.find_batch_size("auto", cnn.float().to("mps"), torch.device("mps")) >= compute.CPU_BATCH
+        assert compute.find_batch_size("auto", cnn.float().to(THERE), THERE) >= compute.CPU_BATCH
