@@ -43,6 +43,10 @@ class Posed(torch.Tensor):
     def tolist(self):
         return self.cpu().tolist()
 
+    def __getitem__(self, index):
+        """A list of places is a tensor of a CPU: torch would make one on `meta`, of no values."""
+        return super().__getitem__(torch.tensor(index) if isinstance(index, list) else index)
+
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return done(func, args, kwargs or {})
@@ -50,6 +54,15 @@ class Posed(torch.Tensor):
 
 class Mps(TorchDispatchMode):
     """While it is entered, what is made on or moved to THERE is posed."""
+
+    def __enter__(self):
+        self.before = torch._C._only_lift_cpu_tensors()
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(…, device=THERE): made here, then moved, where we see it
+        return super().__enter__()
+
+    def __exit__(self, *raised):
+        torch._C._set_only_lift_cpu_tensors(self.before)
+        return super().__exit__(*raised)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return done(func, args, kwargs or {})
@@ -71,8 +84,6 @@ def done(func, args, kwargs):
         raise Refused("a move that makes float64 on the way")
     plain_args, plain_kwargs = tree_map_only(Posed, lambda value: value.values, (args, kwargs))
     made = func(*plain_args, **plain_kwargs)
-    if name == "_to_copy" and asked is not None and made is plain_args[0]:
-        made = made.clone()
     if not there:
         return made
     return return_and_correct_aliasing(func, args, kwargs, tree_map_only(torch.Tensor, Posed, made))
