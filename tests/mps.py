@@ -86,7 +86,7 @@ def done(func, args, kwargs):
     made = func(*plain_args, **plain_kwargs)
     if not there:
         return made
-    known = {id(value.values): value for value in given if isinstance(value, Posed)}  # what was written to
+    known = {id(value.values if isinstance(value, Posed) else value): value for value in given}  # what was written to
     return tree_map_only(torch.Tensor, lambda value: known[id(value)] if id(value) in known else Posed(value), made)
 
 
