@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torchgen
 import yaml
-from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 TABLE = Path(torchgen.__file__).parent / "packaged/ATen/native/native_functions.yaml"
@@ -43,6 +43,10 @@ class Posed(torch.Tensor):
     def tolist(self):
         return self.cpu().tolist()
 
+    def __getitem__(self, index):
+        """A list of places is a tensor of a CPU: torch would make one on `meta`, of no values."""
+        return super().__getitem__(torch.tensor(index) if isinstance(index, list) else index)
+
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return done(func, args, kwargs or {})
@@ -50,6 +54,15 @@ class Posed(torch.Tensor):
 
 class Mps(TorchDispatchMode):
     """While it is entered, what is made on or moved to THERE is posed."""
+
+    def __enter__(self):
+        self.before = torch._C._only_lift_cpu_tensors()
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(…, device=THERE): made here, then moved, where we see it
+        return super().__enter__()
+
+    def __exit__(self, *raised):
+        torch._C._set_only_lift_cpu_tensors(self.before)
+        return super().__exit__(*raised)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         return done(func, args, kwargs or {})
@@ -71,11 +84,10 @@ def done(func, args, kwargs):
         raise Refused("a move that makes float64 on the way")
     plain_args, plain_kwargs = tree_map_only(Posed, lambda value: value.values, (args, kwargs))
     made = func(*plain_args, **plain_kwargs)
-    if name == "_to_copy" and asked is not None and made is plain_args[0]:
-        made = made.clone()
     if not there:
         return made
-    return return_and_correct_aliasing(func, args, kwargs, tree_map_only(torch.Tensor, Posed, made))
+    known = {id(value.values if isinstance(value, Posed) else value): value for value in given}  # what was written to
+    return tree_map_only(torch.Tensor, lambda value: known[id(value)] if id(value) in known else Posed(value), made)
 
 
 @functools.cache
