@@ -81,7 +81,7 @@ def neuron_weights(
         with torch.enable_grad(), outputs(module, cut=True) as seen:
             value = probability(target)(model(probe)).sum()
         total = total + torch.autograd.grad(value, seen[-1])[0]  # type: ignore[assignment]
-    length = total.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)  # type: ignore[attr-defined]
+    length = torch.linalg.vector_norm(total.flatten(1), dim=1).clamp_min(torch.finfo(x.dtype).tiny)  # type: ignore[attr-defined]
     return total / length.view(-1, *[1] * (total.ndim - 1))  # type: ignore[attr-defined]
 
 

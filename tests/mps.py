@@ -57,7 +57,9 @@ class Mps(TorchDispatchMode):
 
     def __enter__(self):
         self.before = torch._C._only_lift_cpu_tensors()
-        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(…, device=THERE): made here, then moved, where we see it
+        torch._C._set_only_lift_cpu_tensors(
+            True
+        )  # torch.tensor(…, device=THERE): made here, then moved, where we see it
         return super().__enter__()
 
     def __exit__(self, *raised):

@@ -21,6 +21,7 @@ HERE = Library("somebody", "", "", "")
 NOBODY = Library("nobody", "nobody", "no_such_library", '"nobody>=2"')
 OTHERWISE = {  # who computes something else on the tiny network
     "scorecam": "pytorch-grad-cam",  # enlarges masks in another way
+    "deeplift": "captum",  # its rule for softmax mixes the images of a batch
     "deeplift_released": "captum",  # knows ReLU where it is a module
 }
 MADE = torch.tensor([[1.0, 2.0], [3.0, 4.0]])

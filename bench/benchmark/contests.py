@@ -1,5 +1,6 @@
 """What is compared, with whom, and by which settings: small ones, as ratios hardly depend on them."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +18,7 @@ SCORES, MAPS = 1e-3, 1e-2
 def scores(material: Material, metric: str) -> Tensor:
     """[B, 2]"""
     found = scores_of(material.job, material.on, material.maps, metric)
-    return torch.stack([found["insertion"], found["deletion"]], dim=1)
+    return torch.tensor(np.stack([found["insertion"], found["deletion"]], axis=1))
 
 
 def maps(material: Material) -> Tensor:
@@ -84,7 +85,7 @@ CONTESTS = (
             Peer(
                 by_captum.CAPTUM,
                 by_captum.deeplift,
-                why="it has rules for modules alone, and for ReLU but not for ReLU6",
+                why="its rule for softmax mixes the images of a batch, and it has none for ReLU6",
             ),
         ),
         MAPS,

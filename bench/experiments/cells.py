@@ -19,7 +19,11 @@ from bench.config import file as config_file
 from bench.experiments.plan import Cell
 from bench.ranges import SWITCH
 
-KEPT = ("data", "compute", "run")  # as the experiment has them; a cell's settings may change values in them
+KEPT = (
+    "data",
+    "compute",
+    "run",
+)  # as the experiment has them; a cell may change values in them (a seed that others follow)
 CHOSEN = ("model", "method", "metric")  # what a cell chooses
 ABSENT = object()
 
@@ -29,7 +33,7 @@ class Cells:
 
     def __init__(self, config: Config):
         self.config = config
-        self.kept = {group: OmegaConf.to_container(config.cfg[group], resolve=True) for group in KEPT}
+        self.kept = {group: OmegaConf.to_container(config.cfg[group], resolve=group != "run") for group in KEPT}
         own = laid(self.kept, config.names["model"], config.names["method"], config.cfg.metric, config.overrides)
         self.exact = own is not None and all(
             OmegaConf.to_container(own[group]) == OmegaConf.to_container(config.cfg[group]) for group in CHOSEN
