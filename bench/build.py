@@ -10,7 +10,8 @@ from bench.errors import UserError
 def build(cfg: DictConfig, where: str):
     """Instantiate a `_target_`; a missing key or a value that does not fit is the user's to mend."""
     for key in sorted(OmegaConf.missing_keys(cfg)):  # a partial function would miss it when it is called
-        raise UserError(f"{key} must be given: {key}=….")
+        name = f"{where}.{key.removeprefix(f'{where}.')}"  # of a part that was cut out of its configuration, too
+        raise UserError(f"{name} must be given: {name}=….")
     try:
         return instantiate(cfg, _convert_="all")
     except InstantiationException as error:

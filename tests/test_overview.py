@@ -86,7 +86,7 @@ def figure_of(document, start):
 def test_the_pictures_are_of_experiments_that_ask_for_them(tmp_path):
     for method, level in (("sm", 0.3), ("ig", 0.6), ("random", 0.2)):
         for metric in ("unified", "kl"):
-            step = f"metric.{metric}.step=438"  # as the atlas has it
+            step = f"metric.{metric}.step=439"  # as the atlas has it
             leave(tmp_path, f"{method}-{metric}", method, level, step, metric=metric)
     tiny = ["experiment.models=[tiny]", "data=synthetic", "experiment.metrics=[unified,kl]"]
     document, paths = written(tmp_path, "experiment=atlas", *tiny)
