@@ -15,7 +15,7 @@ from bench.figures import style
 from bench.report import __main__ as report
 from bench.report import page
 from bench.report.exhibits import explorer, gallery
-from bench.report.explorer import agreement, classes, compact, recipe
+from bench.report.explorer import agreement, classes, compact, recipe, rooms
 from bench.store import records
 
 METHODS = ["sm", "ig", "agi", "random"]
@@ -380,3 +380,12 @@ def test_a_large_report_is_a_page_below_eight_megabytes(tmp_path, monkeypatch):
     curves = room["metrics"]["unified"]["curves"]
     assert (len(room["images"]), len(room["methods"]), curves["images"]) == (100, 18, 100)  # nothing is left out
     assert 12 * file.stat().st_size + gallery.BYTES < 8_000_000
+
+
+def test_of_runs_that_score_the_same_maps_twice_the_one_with_most_images_is_compared():
+    """Two step counts, say: agreement has a column a method."""
+    scores = pd.DataFrame({"coarse": [0.1, np.nan, 0.3], "fine": [0.4, 0.5, 0.6], "other": [0.7, 0.8, 0.9]})
+    once = rooms._once(scores, {"coarse": "sm", "fine": "sm", "other": "ig"})
+    assert sorted(once) == ["ig", "sm"]
+    assert once["sm"].tolist() == [0.4, 0.5, 0.6]
+    assert agreement.pairs({"a": once, "b": once}) == []  # two methods are too few; and no column is there twice

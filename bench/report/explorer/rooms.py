@@ -159,7 +159,7 @@ class Room:
             found[name] = {key: numbers(part[key]) for key in LINE} | {"standing": part["standing"].tolist()} | stands
             if kind.sign:
                 kept = self.scores.setdefault(of, {})
-                kept[metric, name, split] = kind.sign * scores.rename(columns=names)
+                kept[metric, name, split] = kind.sign * _once(scores, names)
         return found
 
     def _values(self, run_id: str, name: str, kind: Quantity) -> pd.Series:
@@ -177,6 +177,13 @@ class Room:
 
     def _classes(self, run_id, images: pd.Index) -> np.ndarray | None:
         return means.classes(self.images[run_id].loc[images])
+
+
+def _once(scores: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """[image, method] of [image, run]: of runs that score the same maps in several ways (steps) that with most images."""
+    most_first = scores.count().sort_values(ascending=False, kind="stable").index
+    named = scores[most_first].rename(columns=names)
+    return named.loc[:, ~named.columns.duplicated()]
 
 
 def _of_images(scores: Mapping[str, pd.DataFrame], inside: list[pd.Index]) -> dict[str, pd.DataFrame]:
