@@ -15,9 +15,10 @@ from bench.errors import UserError, did_you_mean
 from bench.figures import heatmaps, ranked
 from bench.images.source import ImageError
 from bench.papers import published
-from bench.report import ceiling, intervals, lines, marks, means, quantities, significance
+from bench.report import intervals, lines, marks, means, quantities
 from bench.report import table as tables
 from bench.report.document import Document
+from bench.report.judged import judged
 from bench.report.quantities import ARROWS
 from bench.run import computed
 from bench.store import records
@@ -190,8 +191,7 @@ class Result:
         found = means.measure(rows, pd.DataFrame(cells), report.threshold, report.bootstrap)
         found = published.nothing(found).assign(experiment=None)
         found["row"] = found["run_id"].map(label)
-        found = ceiling.shares(found, rows, runs, report.threshold, report.bootstrap)
-        return significance.compare(found, rows, runs, report.threshold, {})
+        return judged(found, rows, runs, report)
 
     @functools.cached_property
     def _kinds(self) -> dict[str, quantities.Quantities]:

@@ -19,11 +19,7 @@ from bench.config import file as config_file
 from bench.experiments.plan import Cell
 from bench.ranges import SWITCH
 
-KEPT = (
-    "data",
-    "compute",
-    "run",
-)  # as the experiment has them; a cell may change values in them (a seed that others follow)
+KEPT = ("data", "compute", "run")  # as the experiment has them; a cell may change values in them
 CHOSEN = ("model", "method", "metric")  # what a cell chooses
 ABSENT = object()
 
@@ -33,6 +29,7 @@ class Cells:
 
     def __init__(self, config: Config):
         self.config = config
+        # `run` unresolved: a cell that sets a seed carries those that follow it
         self.kept = {group: OmegaConf.to_container(config.cfg[group], resolve=group != "run") for group in KEPT}
         own = laid(self.kept, config.names["model"], config.names["method"], config.cfg.metric, config.overrides)
         self.exact = own is not None and all(

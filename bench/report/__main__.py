@@ -19,10 +19,11 @@ from omegaconf import DictConfig
 from bench.cli import command
 from bench.config import elsewhere, load
 from bench.errors import UserError
-from bench.report import ceiling, everything, lines, page, paper_table, significance, table
+from bench.report import everything, lines, page, paper_table, table
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Found, figures
 from bench.report.intervals import FEW
+from bench.report.judged import judged
 from bench.store import records
 from bench.store.rows import load_rows
 
@@ -53,8 +54,7 @@ def make(overrides: list[str]) -> tuple[Document, Found]:
         numbers, labels = everything.numbers(cfg, rows, runs)
         notes = paper_table.unequal(numbers, rows)
     threshold = cfg.report.threshold
-    numbers, below = significance.compare(numbers, rows, runs, threshold, labels)
-    numbers = ceiling.shares(numbers, rows, runs, threshold, cfg.report.bootstrap)
+    numbers, below = judged(numbers, rows, runs, cfg.report, labels)
     if plan:
         for key, said in paper_table.margins(numbers, plan).items():
             below.setdefault(key, []).extend(said)
