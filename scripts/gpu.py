@@ -27,6 +27,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -42,6 +43,7 @@ from bench.experiments.sweep import composed, outlook
 from bench.profile.__main__ import measure
 from bench.profile.alternating import Spread, Work, alternating
 from bench.profile.floor import FORWARD, ONCE, counted, passes
+from bench.profile.modes import OF_SCORE, opened_in, scored
 from bench.profile.subjects import like as other_settings
 from bench.profile.tables import Measured
 from bench.running.job import Job, open_job
@@ -115,11 +117,13 @@ class Wanted:
             raise UserError(f"{arguments[0]}: expected minutes=, device=, to=, parts=, models=, images= or processes=.")
         return made
 
-    def job(self, model: str, method: str, *more: str, data: str = "synthetic") -> Job:
+    def settings(self, model: str, *more: str, data: str = "synthetic") -> list[str]:
         weights = [] if model in ("efficientnet_lite0", "tiny") else ["model.weights=random"]
         device = [f"compute.device={self.device}", "compute.workers=0"]
-        chosen = [f"model={model}", f"method={method}", f"data={data}", f"data.limit={self.images}"]
-        return open_job(load([*chosen, *weights, *device, *more]))
+        return [f"model={model}", f"data={data}", f"data.limit={self.images}", *weights, *device, *more]
+
+    def job(self, model: str, method: str, *more: str) -> Job:
+        return open_job(load([*self.settings(model, *more), f"method={method}"]))
 
 
 def main(arguments: list[str]) -> int:
@@ -244,32 +248,19 @@ def compiled(wanted: Wanted, left: float) -> Iterator[str]:
 
 
 def drift(wanted: Wanted, left: float) -> Iterator[str]:
-    """Rows of the same photographs in each precision."""
-    methods, metrics = ("sm", "ig", "sg", "la", "agi", "random"), "metric=[unified,kl]"
+    """The same photographs in each precision."""
+    chosen = ["method=sm,ig,sg,la,agi,random", "metric=[unified,kl]", *SHORT.values(), "compute.batch_size=8"]
     scores = {}
     for precision in ("fp32", "tf32", "bf16"):
-        with tempfile.TemporaryDirectory() as folder:
-            for method in methods:
-                settings = [metrics, *SHORT.values(), f"compute.precision={precision}", f"paths.results={folder}"]
-                job = wanted.job(wanted.models[0], method, *settings, "compute.batch_size=8", data="photos")
-                for _ in run(job, missing(job)):
-                    pass
-            rows = load_rows(Path(folder))
-        rows["method"] = rows["method"].astype(str)
-        columns = ["insertion", "deletion", "insertion_kl", "deletion_kl"]
-        columns = [column for column in columns if column in rows]
-        scores[precision] = rows.melt(["metric", "method", "image_id"], columns).dropna()
-    plain = scores["fp32"]
+        settings = wanted.settings(wanted.models[0], *chosen, f"compute.precision={precision}", data="photos")
+        scores[precision] = scored(opened_in(settings), precision).values
     yield "| metric | score | precision | mean move | largest | Kendall's τ of the methods' means |"
     yield "| --- | --- | --- | ---: | ---: | ---: |"
     for precision in ("tf32", "bf16"):
-        both = plain.merge(scores[precision], on=["metric", "method", "image_id", "variable"], suffixes=("", "_fast"))
-        for (metric, score), part in both.groupby(["metric", "variable"]):
-            moved, means = (
-                (part["value_fast"] - part["value"]).abs(),
-                part.groupby("method")[["value", "value_fast"]].mean(),
-            )
-            tau = kendalltau(means["value"], means["value_fast"]).statistic
+        for metric, score in product(("kl", "unified"), ("deletion", "insertion")):
+            plain, fast = (scores[p].xs((metric, score), axis=1, level=OF_SCORE[1:]) for p in ("fp32", precision))
+            moved = (fast - plain).abs().stack()
+            tau = kendalltau(plain.mean(), fast.mean()).statistic
             yield f"| {metric} | {score} | {precision} | {moved.mean():.1e} | {moved.max():.1e} | {tau:.2f} |"
 
 
