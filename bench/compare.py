@@ -27,14 +27,14 @@ from bench.experiments.cells import parsed
 from bench.images.source import select
 from bench.papers import published
 from bench.reference.order import fair
-from bench.report import ceiling, lines, means, quantities, significance, standing, table
+from bench.report import lines, means, quantities, standing, table
 from bench.report.document import Document
 from bench.report.exhibits import forest
 from bench.report.exhibits.exhibit import Found
-from bench.running.forecast import forecast
+from bench.report.judged import judged
+from bench.run import record_all, work_off
 from bench.running.job import Job, open_job
 from bench.running.remarks import failures
-from bench.running.session import carry_through
 from bench.running.work import SHA256, missing
 from bench.store import records
 from bench.store.migrate import addressed
@@ -241,17 +241,10 @@ def computed(job: Job, reference: Reference) -> dict[str, str]:
     work = {image: tuple(m for m in metrics if image in wanted[m]) for image, metrics in missing(job).items()}
     work = {image: metrics for image, metrics in work.items() if metrics or job.save_attributions}
     if not work:
-        for metric in job.metrics:
-            if not job.recorded(metric):
-                job.record(metric)
+        record_all(job)
         print("Nothing to compute: your rows are there.", file=sys.stderr)
         return {}
-    lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
-    cost = forecast(job, lacking)
-    print(f"To do: {cost.line(len(work), job.compute.batch_size)}", file=sys.stderr)
-    for metric in lacking:
-        job.record(metric)
-    return carry_through(job, work, cost).failed
+    return work_off(job, work).failed
 
 
 def reported(job: Job, reference: Reference, overrides: list[str]) -> tuple[Document, list[Path]]:
@@ -270,8 +263,7 @@ def reported(job: Job, reference: Reference, overrides: list[str]) -> tuple[Docu
     yours = f"{job.method_name} (yours)"
     numbers["row"] = numbers["method"].where(~numbers["own"], yours)
     numbers = numbers[numbers["n"] + numbers["failed"] > 0]
-    numbers = ceiling.shares(numbers, rows, runs, report.threshold, report.bootstrap)
-    numbers, below = significance.compare(numbers, rows, runs, report.threshold)
+    numbers, below = judged(numbers, rows, runs, report)
     name = f"compare_{job.method_name}"
     document = Document(
         name=name,

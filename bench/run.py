@@ -15,7 +15,7 @@ from bench.running.remarks import Remarks, failures
 from bench.running.runner import try_engine
 from bench.running.session import carry_through
 from bench.running.summary import summary
-from bench.running.work import missing
+from bench.running.work import Work, missing
 from bench.text import plural
 
 
@@ -60,20 +60,29 @@ def computed(job: Job) -> tuple[str, Remarks]:
     there = len(job.ids) - len(work)
     if not work:
         print(f"Nothing to compute. There already: {plural(there, 'image')}.", file=sys.stderr)
-        for metric in job.metrics:
-            if not job.recorded(metric):  # without one a report knows nothing of the rows
-                job.record(metric)
+        record_all(job)
     else:
-        lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
-        cost, width = forecast(job, lacking, work), job.compute.batch_size
-        before = f"There already: {plural(there, 'image')}. " if there else ""
-        print(f"{before}To do: {cost.line(len(work), width)}", file=sys.stderr)
-        try_engine(job, work)
-        for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
-            job.record(metric)
-        remarks = carry_through(job, work, cost)
+        remarks = work_off(job, work, f"There already: {plural(there, 'image')}. " if there else "")
     text, remarks.failed = summary(job, remarks.failed)
     return text, remarks
+
+
+def record_all(job: Job) -> None:
+    """A record for every metric that has none that can be read: without one a report knows nothing of the rows."""
+    for metric in job.metrics:
+        if not job.recorded(metric):
+            job.record(metric)
+
+
+def work_off(job: Job, work: Work, before: str = "") -> Remarks:
+    """Work that there is, with a forecast and records before.  before: what is said of the rows that are there."""
+    lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
+    cost = forecast(job, lacking, work)
+    print(f"{before}To do: {cost.line(len(work), job.compute.batch_size)}", file=sys.stderr)
+    try_engine(job, work)
+    for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
+        job.record(metric)
+    return carry_through(job, work, cost)
 
 
 if __name__ == "__main__":

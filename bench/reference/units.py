@@ -17,7 +17,7 @@ from bench.images.source import open_source
 from bench.reference.order import fair, pieces
 from bench.running.forecast import USUAL_SIZE
 from bench.running.job import Job, open_job
-from bench.running.runner import run
+from bench.running.runner import run, try_engine
 from bench.running.work import Work, missing
 from bench.seeds import Seeds
 from bench.store import records
@@ -98,6 +98,8 @@ def carry_out(unit: Unit) -> Outcome:
     try:
         job, recorded = _job(unit)
         lacking = wanting(job, unit)
+        if lacking:
+            try_engine(job, lacking)
         for metric in {metric for metrics in lacking.values() for metric in metrics} - recorded:
             if not _continued(job, metric, unit.began):
                 job.record(metric)
