@@ -4,8 +4,10 @@ Refused are float64 and complex128, every operator without an MPS kernel, and op
 kernel says PyTorch's table of all operators and their kernels, native_functions.yaml, as it ships with the torch at hand.
 """
 
+import contextlib
 import functools
 from pathlib import Path
+from unittest import mock
 
 import torch
 import torchgen
@@ -56,14 +58,16 @@ class Mps(TorchDispatchMode):
     """While it is entered, what is made on or moved to THERE is posed."""
 
     def __enter__(self):
-        self.before = torch._C._only_lift_cpu_tensors()
-        torch._C._set_only_lift_cpu_tensors(
-            True
-        )  # torch.tensor(…, device=THERE): made here, then moved, where we see it
+        self.entered = contextlib.ExitStack()
+        before = torch._C._only_lift_cpu_tensors()
+        self.entered.callback(torch._C._set_only_lift_cpu_tensors, before)
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(…, device=THERE): made here, then moved: we see it
+        for name in ("__enter__", "__exit__"):  # torch refuses views of a subclass under inference_mode, not on MPS
+            self.entered.enter_context(mock.patch.object(torch.inference_mode, name, getattr(torch.no_grad, name)))
         return super().__enter__()
 
     def __exit__(self, *raised):
-        torch._C._set_only_lift_cpu_tensors(self.before)
+        self.entered.close()
         return super().__exit__(*raised)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):

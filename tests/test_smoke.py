@@ -30,7 +30,8 @@ def test_it_calls_what_make_calls_and_sets_nothing_up():
 def test_it_is_given_every_experiment():
     lines = [line for line in make("smoke").splitlines() if "scripts/smoke.py" in line]
     names = {path.stem.replace("_", "-") for path in (CONF / "experiment").glob("*.yaml")} - {"demo"}
-    assert names <= set(" ".join(lines).split())
+    circles = {name for name in names if name.startswith("reference-")}  # of one command: tests/test_reference.py
+    assert circles < names and names - circles <= set(" ".join(lines).split())
 
 
 def write(folder, name, *endings, table="sm,all,2,0\n"):

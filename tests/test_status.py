@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from jobs import SMALL, complete, small_job
+from jobs import SMALL, coarse, complete, small_job
 
 from bench import status
 from bench.config import ROOT, load
@@ -16,10 +16,10 @@ from bench.run import one_run
 from bench.store.heartbeat import Beat, Heartbeat
 from bench.store.rows import Made
 
-SWEEP = [
+SWEEP = coarse(
     *["experiment=demo", "experiment.models=[tiny]", "experiment.methods=[sm,random]", "experiment.panel=null"],
     *["data=synthetic", "data.limit=3", *SMALL[1:]],
-]
+)
 
 
 @pytest.fixture(scope="module")

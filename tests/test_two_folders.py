@@ -2,7 +2,7 @@
 
 import made
 import pytest
-from jobs import SMALL, complete, small_job
+from jobs import SMALL, coarse, complete, small_job
 from PIL import Image
 
 from bench.config import load
@@ -22,7 +22,7 @@ def reported(tmp_path, root):
     """The images of one report's only row, and its insertion."""
     demo = ["experiment=demo", "experiment.models=[tiny]", "experiment.methods=[sm]", "experiment.panel=null"]
     data = ["data=folder", f"data.root={root}", f"paths.results={tmp_path / 'out'}", "report.bootstrap=100"]
-    numbers = report.make([*demo, *SMALL[1:], *data])[0].numbers
+    numbers = report.make(coarse(*demo, *SMALL[1:], *data))[0].numbers
     line = numbers[(numbers["confidence"] == "all") & (numbers["quantity"] == "insertion")].iloc[0]
     return int(line["n"]), line["mean"]
 
@@ -62,5 +62,5 @@ def test_validation_is_what_no_split_says_and_another_split_is_another_run(tmp_p
         small_job(tmp_path / "out", *data, f"data.split={split}") for split in ("null", "validation", "train")
     )
     assert null.run_id("unified") == validation.run_id("unified") != train.run_id("unified")
-    asked = load([*SMALL, *data, "data.split=validation", "metric=[unified]"])
+    asked = load(coarse(*SMALL, *data, "data.split=validation", "metric=[unified]"))
     assert null.identity("unified").answers(records.asked(asked.names | {"metric": "unified"}, asked.cfg))
