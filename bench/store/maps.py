@@ -23,7 +23,7 @@ class Maps:
     def among(self, images: Iterable[str]) -> set[str]:
         """Those of the images that have a map; the folder is listed once."""
         there = {file.name for file in self.folder.glob("*.npy")}
-        return {image for image in images if self._file(image).name in there}
+        return {image for image in images if self._file(image).name in there} if there else set()
 
     def get(self, image: str) -> np.ndarray | None:
         """None: there is no map of it."""

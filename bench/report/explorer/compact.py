@@ -8,8 +8,8 @@ import numpy as np
 ALPHABET = (
     string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 )  # 64 letters, none with a meaning in JSON
-PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
-LEVELS = len(PAIRS)  # of a point of a curve
+LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
+LEVELS = len(LETTERS) ** 2  # of a point of a curve
 POINTS = 25  # of one image's curve, at most
 
 
@@ -25,11 +25,11 @@ def thinned(count: int, most: int = POINTS) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def letters(curve: np.ndarray, low: float, high: float) -> str:
-    """[S] between low and high, two letters a point."""
+def letters(values: np.ndarray, low: float, high: float) -> str:
+    """[..., S] between low and high, two letters a point, one curve after the other."""
     scale = (LEVELS - 1) / (high - low) if high > low else 0.0
-    levels = ((curve - low) * scale).round().astype(int).clip(0, LEVELS - 1)
-    return "".join(PAIRS[level] for level in levels.tolist())
+    levels = ((values - low) * scale).round().astype(int).clip(0, LEVELS - 1)
+    return LETTERS[np.stack(np.divmod(levels, len(LETTERS)), axis=-1)].tobytes().decode()
 
 
 def _short(value: float) -> float | int:

@@ -66,5 +66,10 @@ def _single(of: Curves | None, images: Sequence[str], points: int, low: float, h
         return ["" for _ in SIDES]
     place = {image: k for k, image in enumerate(of.images)}
     at, blank = thinned(of.values.shape[-1], points), "  " * points
-    sides = [[letters(curve, low, high) for curve in values[:, at]] for values in of.values]
-    return ["".join(side[place[i]] if i in place else blank for i in images) for side in sides]
+    known = np.array([place[image] for image in images if image in place], dtype=int)
+    found = []
+    for side in of.values:
+        text = letters(side[known][:, at], low, high)
+        parts = iter(text[k : k + len(blank)] for k in range(0, len(text), len(blank)))
+        found.append("".join(next(parts) if image in place else blank for image in images))
+    return found

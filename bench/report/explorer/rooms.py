@@ -190,7 +190,10 @@ def _of_images(scores: Mapping[str, pd.DataFrame], inside: list[pd.Index]) -> di
     """Of each run these images; NaN where a row has none of them."""
     found = {}
     for name, table in scores.items():
-        there = np.stack([table.index.isin(images) for images in inside], axis=1)
+        there = np.zeros(table.shape, dtype=bool)
+        for k, images in enumerate(inside):
+            places = table.index.get_indexer(images)  # isin would look at every string of every run
+            there[places[places >= 0], k] = True
         found[name] = table.where(there).dropna(how="all")
     return found
 
