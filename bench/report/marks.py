@@ -7,7 +7,9 @@ are. The units are images or, where images come in classes, classes. Flipping si
 differences: between methods of unlike skewness it errs three times as often as it may (docs/statistics.md).
 """
 
+import functools
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,23 +92,44 @@ def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
     The draws depend on the number of units alone. 0 for a single row.
     """
     count, k = off.shape
-    random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
-    largest, chunk = np.zeros(draws), max(1, RESAMPLED_AT_ONCE // max(count, k))
+    i, j = np.triu_indices(k, 1)
+    largest, start = np.zeros(draws), 0
     rounding = count * (ROUNDING * np.abs(off).max()) ** 2  # the variance of rows whose scores differ by that
-    for start in range(0, draws, chunk):
-        part = slice(start, min(start + chunk, draws))
-        rows = part.stop - start
-        picked = random.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
-        times = np.bincount(picked.ravel(), minlength=rows * count).reshape(rows, count).astype(float)
+    for times in _resamples(count, draws):
         total = times @ off  # [rows, K]
-        for j in range(k - 1):
-            apart = total[:, [j]] - total[:, j + 1 :]
-            squares = times @ (off[:, [j]] - off[:, j + 1 :]) ** 2
+        rows = slice(start, start := start + len(times))
+        for pairs in _blocks(len(i), max(1, RESAMPLED_AT_ONCE // count)):
+            apart = total[:, i[pairs]] - total[:, j[pairs]]
+            squares = times @ (off[:, i[pairs]] - off[:, j[pairs]]) ** 2
             variance = (squares - apart**2 / count) * count / (count - 1)
             known = variance > np.maximum(VANISHING * squares, rounding)  # not where one unit was drawn again and again
             t = np.where(known, np.abs(apart) / np.sqrt(np.where(known, variance, 1)), 0)
-            largest[part] = np.maximum(largest[part], t.max(axis=1))
+            largest[rows] = np.maximum(largest[rows], t.max(axis=1))
     return float(np.quantile(largest, 1 - LEVEL, method="higher"))
+
+
+def _resamples(count: int, draws: int) -> Iterable[np.ndarray]:
+    """How often each unit is drawn, [rows, count] in turn: the same for every column of so many units."""
+    rows = max(1, RESAMPLED_AT_ONCE // count)
+    return [_resample_of(count, draws)] if rows >= draws else _resampled(count, draws, rows)
+
+
+@functools.lru_cache(maxsize=4)
+def _resample_of(count: int, draws: int) -> np.ndarray:
+    return next(_resampled(count, draws, draws))
+
+
+def _resampled(count: int, draws: int, most: int) -> Iterator[np.ndarray]:
+    random = np.random.default_rng(0)  # noqa: TID251 (a fixed stream of its own; it belongs to no run)
+    for part in _blocks(draws, most):
+        rows = part.stop - part.start
+        picked = random.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
+        yield np.bincount(picked.ravel(), minlength=rows * count).reshape(rows, count).astype(float)
+
+
+def _blocks(length: int, most: int) -> Iterator[slice]:
+    for start in range(0, length, most):
+        yield slice(start, min(start + most, length))
 
 
 def two_digits(count: float) -> int:

@@ -118,20 +118,24 @@ def load_curves(
     return {i: (np.asarray(a), np.asarray(b)) for i, a, b in found.itertuples(index=False)}
 
 
-def stacked_curves(results: Path, cell: Mapping[str, str], run_id: str, sides: Sequence[str]) -> dict[str, np.ndarray]:
-    """{side: [n, S]} of the scored images of a run, each once; nothing if its metric has no curves.  sides: insertion, …"""
-    if not sides:
-        return {}
+def stacked_curves(
+    results: Path, cell: Mapping[str, str], run_id: str, sides: Sequence[str]
+) -> tuple[pd.Index, dict[str, np.ndarray]]:
+    """The scored images of a run that have curves, each once, and {side: [n, S]}; no image if its metric has none.
+
+    sides: insertion, deletion.
+    """
     names = [f"{side}_curve" for side in sides]
     table = Rows(results, cell, run_id).read(["image_id", "status", *names])
     about = table.select(["image_id", "status"]).to_pandas()
-    points = pc.list_value_length(table[names[0]]).to_pandas().fillna(0)
-    kept = (about["status"] == "ok") & (points > 1)
-    table = table.filter(pa.array(kept & ~about[kept].duplicated("image_id").reindex(about.index, fill_value=True)))
-    if not len(table):
-        return {}
+    kept = about["status"] == "ok"
+    for name in names:
+        kept &= pc.list_value_length(table[name]).to_pandas().fillna(0) > 1
+    kept &= ~about[kept].duplicated("image_id").reindex(about.index, fill_value=True)
+    table = table.filter(pa.array(kept))
     flat = {side: pc.list_flatten(table[name]).to_numpy() for side, name in zip(sides, names, strict=True)}
-    return {side: values.reshape(len(table), -1).astype(float) for side, values in flat.items()}
+    stacked = {side: values.reshape(len(table), -1) for side, values in flat.items()} if len(table) else {}
+    return pd.Index(about.loc[kept, "image_id"]), stacked
 
 
 def _read(folder: Path, **wanted: object) -> pa.Table:

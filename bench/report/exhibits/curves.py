@@ -33,9 +33,9 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
         for method, run_ids in part.groupby("method")["run_id"]:
             run_id = ablations.typical(sorted(run_ids.unique()), runs, scored)
             cell = {"data": data, "model": model, "method": method, "metric": metric}
-            curves = stacked_curves(found.results, cell, run_id, list(drawn))
+            curves = stacked_curves(found.results, cell, run_id, list(drawn))[1] if drawn else {}
             for side, of_images in curves.items():
-                drawn[side].append(plots.mean_curve(method, of_images))
+                drawn[side].append(plots.mean_curve(method, of_images.astype(float)))
         if any(drawn.values()):
             yield _figure((data, model, metric), drawn, kinds, styles, found)
 

@@ -1,9 +1,10 @@
 """Insertion and deletion curves as a page carries them: means of each split, and those of single images."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from bench.figures.lines import mean_curve
 from bench.report.explorer.compact import letters, numbers, thinned
@@ -16,19 +17,21 @@ POINTS = 41  # of a mean curve, at most
 class Curves:
     """Of one run. values [2, n, S]: insertion and deletion of each image."""
 
-    images: Sequence[str]
+    images: pd.Index
     values: np.ndarray
 
     @classmethod
-    def of(cls, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Curves | None":
-        """pairs: load_curves's. None: the metric has none, or they were not kept."""
-        there = {image: pair for image, pair in pairs.items() if all(np.size(curve) > 1 for curve in pair)}
-        sides = [np.stack([pair[side] for pair in there.values()]) for side in range(len(SIDES)) if there]
-        return cls(list(there), np.stack(sides).astype(float)) if there else None
+    def of(cls, images: pd.Index, sides: Mapping[str, np.ndarray]) -> "Curves | None":
+        """stacked_curves's. None: the metric has none, or they were not kept."""
+        return cls(images, np.stack([sides[side] for side in SIDES]).astype(float)) if len(images) else None
+
+    def places(self, images: pd.Index) -> np.ndarray:
+        """[images]: where each is; -1: nowhere."""
+        return np.arange(len(images)) if images.equals(self.images) else self.images.get_indexer(images)
 
 
 def of_metric(
-    curves: Sequence[Curves | None], inside: Mapping[str, Sequence[Collection[str]]], images: Sequence[str]
+    curves: Sequence[Curves | None], inside: Mapping[str, Sequence[pd.Index]], images: Sequence[str]
 ) -> dict | None:
     """None: no run has any.  curves: of each run.  inside: of each split, the images of each run.  images: shown singly."""
     there = [of.values for of in curves if of is not None]
@@ -46,11 +49,11 @@ def of_metric(
     }
 
 
-def _means(of: Curves | None, kept: Collection[str]) -> list | None:
+def _means(of: Curves | None, kept: pd.Index) -> list | None:
     """Of insertion and of deletion: x, mean, and how far the interval goes. None: no image."""
-    kept = set(kept)
-    chosen = [k for k, image in enumerate(of.images) if image in kept] if of else []
-    if not chosen:
+    places = of.places(kept) if of else np.empty(0, dtype=int)
+    chosen = np.sort(places[places >= 0])
+    if not len(chosen):
         return None
     found = []
     for values in of.values:
@@ -64,12 +67,11 @@ def _single(of: Curves | None, images: Sequence[str], points: int, low: float, h
     """All images' letters in a row; blank where there is no curve."""
     if of is None:
         return ["" for _ in SIDES]
-    place = {image: k for k, image in enumerate(of.images)}
+    places = of.places(pd.Index(images))
     at, blank = thinned(of.values.shape[-1], points), "  " * points
-    known = np.array([place[image] for image in images if image in place], dtype=int)
     found = []
-    for side in of.values:
-        text = letters(side[known][:, at], low, high)
+    for values in of.values:
+        text = letters(values[places[places >= 0]][:, at], low, high)
         parts = iter(text[k : k + len(blank)] for k in range(0, len(text), len(blank)))
-        found.append("".join(next(parts) if image in place else blank for image in images))
+        found.append("".join(next(parts) if place >= 0 else blank for place in places))
     return found

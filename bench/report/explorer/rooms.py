@@ -17,7 +17,7 @@ from bench.report.explorer.compact import POINTS, numbers
 from bench.report.explorer.curves import SIDES, Curves
 from bench.report.quantities import SPEED, Quantities
 from bench.store import records
-from bench.store.rows import load_curves, load_rows
+from bench.store.rows import load_rows, stacked_curves
 from bench.text import natural
 from metrics.quantities import Quantity
 
@@ -173,7 +173,7 @@ class Room:
         return means.split(seen, split, self.found.cfg.report.threshold).index
 
     def _curves(self, run_id: str) -> Curves | None:
-        return Curves.of(load_curves(self.found.results, self.runs[run_id]["cell"], run_id))
+        return Curves.of(*stacked_curves(self.found.results, self.runs[run_id]["cell"], run_id, SIDES))
 
     def _classes(self, run_id, images: pd.Index) -> np.ndarray | None:
         return means.classes(self.images[run_id].loc[images])
