@@ -12,7 +12,7 @@ import pandas as pd
 from bench.report import means
 from bench.report.exhibits import cost, forest
 from bench.report.exhibits.exhibit import Found
-from bench.report.explorer import agreement, classes, curves, recipe, standing
+from bench.report.explorer import agreement, classes, column, curves, recipe
 from bench.report.explorer.compact import POINTS, numbers
 from bench.report.explorer.curves import SIDES, Curves
 from bench.report.quantities import SPEED, Quantities
@@ -130,7 +130,7 @@ class Room:
                 for split, part in lines.groupby("confidence", sort=False)
             },
             "scores": {
-                name: [numbers(column, 4) for _, column in table.reindex(shown).items()]
+                name: [numbers(of_run, 4) for _, of_run in table.reindex(shown).items()]
                 for name, table in scores.items()
             },
             "curves": curves.of_metric(drawn, inside, shown[: self.most_curves]),
@@ -153,7 +153,7 @@ class Room:
         for name, kind in kinds.items():
             part = lines[lines["quantity"] == name].set_index("run_id").loc[list(names)]
             scores = tables[name].dropna(axis=1, how="all")
-            stands = standing.of_column(scores, under, kind.sign, self._classes) if len(scores) else {}
+            stands = column.standings(scores, under, kind.sign, self._classes) if len(scores) else {}
             if stands:
                 stands["of"] = [list(names).index(scores.columns[k]) for k in stands["of"]]
             found[name] = {key: numbers(part[key]) for key in LINE} | {"standing": part["standing"].tolist()} | stands

@@ -11,7 +11,7 @@ from bench.report.explorer.compact import numbers
 Classes = Callable[[Hashable, pd.Index], np.ndarray | None]  # of these images of a row
 
 
-def of_column(scores: pd.DataFrame, under: Mapping, sign: int, classes_of: Classes) -> dict:
+def standings(scores: pd.DataFrame, under: Mapping, sign: int, classes_of: Classes) -> dict:
     """Of the largest group of comparable rows, as a page carries it; nothing where there are no two rows or images.
 
     scores: a column per row, by image, NaN where it has none.  under: {row: its conditions}.
