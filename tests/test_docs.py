@@ -1,7 +1,7 @@
 """What the documentation says to type works: every command and every block of Python is run, or marked as needing something.
 
-A block is marked by a comment before it, `<!-- needs: data -->`, a line by one at its end, `# needs: a minute`. What is typed
-runs as it stands, but where it does not say how many steps a game has: fewer here than a reader's.
+A block is marked by a comment before it, `<!-- needs: data -->`, a line by one at its end, `# needs: a minute`.
+What does not say how many steps a game has plays fewer here than a reader does.
 """
 
 import importlib.util
