@@ -27,6 +27,7 @@ OTHERS = [
     "sm",
     "gradcam",
 ]
+SMALL = ["model.size=32", "model.resize=36"]
 
 
 def slow(cnn, x, target, side, gap):
@@ -101,6 +102,7 @@ def test_the_interval_of_a_share_holds_the_true_one():
 def test_it_scores_above_every_method_on_the_tiny_network(tmp_path):
     """By insertion and by GAP."""
     quick = {
+        "ceiling": ["method.side=4"],
         "la": ["method.steps=5"],
         "agi": ["method.steps=5"],
         "aii": ["method.steps=5"],
@@ -109,7 +111,7 @@ def test_it_scores_above_every_method_on_the_tiny_network(tmp_path):
     found = {}
     for name in ["ceiling", *OTHERS]:
         job = open_job(load([
-            f"method={name}", *quick.get(name, []), "model=tiny", "metric=[unified]", "metric.unified.step=439",
+            f"method={name}", *quick.get(name, []), "model=tiny", *SMALL, "metric=[unified]", "metric.unified.step=110",
             "data.limit=4", "compute.device=cpu", "compute.batch_size=4", "compute.workers=0", f"paths.results={tmp_path}",
         ]))  # fmt: skip
         complete(job)

@@ -1,6 +1,7 @@
 """What the documentation says to type works: every command and every block of Python is run, or marked as needing something.
 
 A block is marked by a comment before it, `<!-- needs: data -->`, a line by one at its end, `# needs: a minute`.
+What does not say how many steps a game has plays fewer here than a reader does.
 """
 
 import importlib.util
@@ -15,9 +16,10 @@ import matplotlib
 import pytest
 import yaml
 from commands import PROGRAMS, nobody_elses, run_line
+from omegaconf import OmegaConf
 
 import heatproof
-from bench.config import ROOT
+from bench.config import ROOT, step_of
 from heatproof.__main__ import there
 
 DOCS = ROOT / "docs"
@@ -29,6 +31,7 @@ SMALL = "model.size=32 model.resize=36 compute.workers=0 compute.batch_size=4"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHOWN = {"is_my_method_better": {"text/html", "image/png"}, "reproduce_a_table": {"text/html"}}
 ROWS = {"is_my_method_better": 2 * 24, "reproduce_a_table": 3 * 16}  # methods and images of its folder
+STEPS = 8
 MAKE = re.compile(r"^make ([\w-]+)", re.M)
 
 
@@ -36,8 +39,10 @@ MAKE = re.compile(r"^make ([\w-]+)", re.M)
 def here(tmp_path, monkeypatch):
     matplotlib.use("agg")
     monkeypatch.chdir(tmp_path)
+    OmegaConf.register_new_resolver("step_of", lambda size, order, steps: step_of(size, order, STEPS), replace=True)
     with nobody_elses():
         yield tmp_path
+    OmegaConf.register_new_resolver("step_of", step_of, replace=True)
 
 
 def blocks(page: str) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """The smoke run: it calls what make calls, for every table and figure, and sees what is missing."""
 
+import fnmatch
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -32,6 +34,13 @@ def test_it_is_given_every_experiment():
     names = {path.stem.replace("_", "-") for path in (CONF / "experiment").glob("*.yaml")} - {"demo"}
     circles = {name for name in names if name.startswith("reference-")}  # of one command: tests/test_reference.py
     assert circles < names and names - circles <= set(" ".join(lines).split())
+
+
+def test_it_is_given_every_method_once():
+    line = next(line for line in make("smoke").splitlines() if "LETTERS" in line)
+    names = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
+    parts = [fnmatch.filter(names, pattern) for pattern in re.findall(r"'(\[.-.\]\*)'", line)]
+    assert len(parts) > 1 and sorted(name for part in parts for name in part) == names
 
 
 def write(folder, name, *endings, table="sm,all,2,0\n"):
