@@ -95,7 +95,12 @@ def test_what_is_not_offered_is_said(overrides, complaint, cnn, x, target, rng):
         instantiate(load(["method=captum", *overrides]).cfg.method, _convert_="all")(cnn, x, target, rng)
 
 
-@pytest.mark.parametrize("activation", [nn.GELU(), nn.functional.relu, torch.relu, torch.Tensor.relu])
+PARTLY = (torch.relu, nn.functional.relu6)  # behind a module that the rule does reach
+
+
+@pytest.mark.parametrize(
+    "activation", [nn.GELU(), nn.functional.relu, torch.relu, torch.Tensor.relu, nn.functional.relu6]
+)
 def test_relu_rules_are_refused_where_they_would_not_act(activation, x, target, rng):
     class Functional(nn.Module):
         def __init__(self):
@@ -104,12 +109,50 @@ def test_relu_rules_are_refused_where_they_would_not_act(activation, x, target, 
             self.relu = nn.ReLU()
 
         def forward(self, x):
-            return self.head(
-                activation(self.relu(self.conv(x)) if activation is torch.relu else self.conv(x)).mean((2, 3))
-            )
+            return self.head(activation(self.relu(self.conv(x)) if activation in PARTLY else self.conv(x)).mean((2, 3)))
 
-    with pytest.raises(UserError, match=r"acts on nn\.ReLU modules"):
+    with pytest.raises(UserError, match=r"acts on modules, nn\.ReLU and nn\.ReLU6"):
         configured("guided_backprop")(network(Functional().double()), x, target, rng)
+
+
+class Rule(torch.autograd.Function):
+    """ReLU6, and backward what guided backpropagation or deconvolution makes of it."""
+
+    @staticmethod
+    def forward(ctx, x, guided):
+        ctx.save_for_backward(x)
+        ctx.guided = guided
+        return x.clamp(0, 6)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad.relu() * ((x > 0) & (x < 6)) if ctx.guided else grad.relu(), None
+
+
+class Capped(nn.Module):
+    """Two layers of ReLU6, the first in place, as networks have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3), nn.Linear(5, 6)
+        self.caps = [nn.ReLU6(inplace=True), nn.ReLU6()]
+        self.a, self.b = self.caps
+
+    def forward(self, x):
+        return self.head(self.caps[1](self.second(self.caps[0](20 * self.first(x)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["guided_backprop", "deconvolution"])
+def test_relu_rules_reach_relu6(name, x, target, rng):
+    capped = Capped().double()
+    model = network(capped)
+    found = configured(name)(model, x, target, rng)
+    capped.caps = [lambda y: Rule.apply(y, name == "guided_backprop")] * 2
+    at = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(model(at).gather(1, target[:, None]).sum(), at)
+    torch.testing.assert_close(found, expected)
+    assert (found != 0).any()
 
 
 def test_a_missing_library_is_named_with_the_line_that_installs_it(monkeypatch, cnn, x, target, rng):

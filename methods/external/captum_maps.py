@@ -31,6 +31,7 @@ REFUSED = {
     "FeaturePermutation": "it swaps values between the images of a batch, so that a map would depend on its neighbours",
 }
 BENDS_RELUS = ("GuidedBackprop", "Deconvolution")
+RECTIFIERS = (nn.ReLU, nn.ReLU6)  # whose gradients they change; captum by itself passes ReLU6 over, MobileNet's
 
 
 class Surrogate(TypedDict, total=False):
@@ -127,10 +128,24 @@ def explainer_of(name: str, options: dict, model: nn.Module, objective: str) -> 
     if objective not in ("logit", "probability"):
         raise UserError(f"method.objective={objective}: expected logit or probability.")
     forward = nn.Sequential(model, nn.Softmax(dim=1)) if objective == "probability" else model
+    if name in BENDS_RELUS:
+        kind = reaching(kind)
     try:
         return kind(forward, **{key: built(value) for key, value in options.items()})
     except TypeError as error:
         raise UserError(f"method.options do not fit captum's {name}: {error}.") from error
+
+
+def reaching(kind: type) -> type:
+    """The class, with ReLU6 treated as ReLU is."""
+    register = required("captum._utils.common", INSTALL)._register_backward_hook
+
+    class Reaching(kind):  # type: ignore[misc, valid-type]
+        def _register_hooks(self, module: nn.Module) -> None:
+            if isinstance(module, RECTIFIERS):
+                self.backward_hooks.extend(register(module, self._backward_hook, self))
+
+    return Reaching
 
 
 def built(option: object) -> object:
@@ -157,29 +172,30 @@ def grid(image: Images, patch: int) -> Tensor:
     return (rows[:, None] * (-(-width // patch)) + columns)[None, None]
 
 
-class Relus(TorchFunctionMode):
-    """Counts the calls of ReLU, by whomever."""
+class Rectified(TorchFunctionMode):
+    """Counts the calls of ReLU and ReLU6, by whomever."""
 
     calls = 0
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        self.calls += getattr(func, "__name__", "") in ("relu", "relu_")
+        self.calls += getattr(func, "__name__", "") in ("relu", "relu_", "relu6", "relu6_", "hardtanh", "hardtanh_")
         return func(*args, **kwargs or {})
 
 
 def check_relus(model: nn.Module, image: Images, name: str) -> None:
     """Raises UserError if the rule would not reach every ReLU: it acts on modules alone, without a word on the others."""
     reached = []
-    handles = [m.register_forward_hook(lambda *_: reached.append(1)) for m in model.modules() if isinstance(m, nn.ReLU)]
+    modules = [module for module in model.modules() if isinstance(module, RECTIFIERS)]
+    handles = [module.register_forward_hook(lambda *_: reached.append(1)) for module in modules]
     try:
-        with torch.no_grad(), Relus() as counted:
+        with torch.no_grad(), Rectified() as counted:
             model.net(image)
     finally:
         for handle in handles:
             handle.remove()
     if not reached or counted.calls > len(reached):
         raise UserError(
-            f"captum's {name} acts on nn.ReLU modules; this network runs {len(reached)} of them and calls "
+            f"captum's {name} acts on modules, nn.ReLU and nn.ReLU6; this network runs {len(reached)} of them and calls "
             f"{counted.calls - len(reached)} ReLUs as functions, so that the map would be a plain gradient in part. "
-            "Use a network with ReLU modules (resnet50, vgg16), or another method."
+            "Use a network with ReLU modules (resnet50, vgg16, efficientnet_lite0), or another method."
         )
