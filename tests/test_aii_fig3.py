@@ -108,7 +108,7 @@ def test_a_map_that_ranks_nothing_has_no_correlation_and_spoils_its_picture_alon
 
 def test_the_command_writes_table_and_figure(tmp_path, monkeypatch, network, capsys):
     monkeypatch.setattr(digits, "trained", lambda kind, known, seed: network)
-    a.main(["data.limit=3", "model=tiny", *SMALL, f"paths.results={tmp_path}"])
+    a.main(["data.limit=3", "model=tiny", "method=agi", "method.steps=2", *SMALL, f"paths.results={tmp_path}"])
     assert "ignored: model=tiny" in capsys.readouterr().err
     found = {file.suffix: file for file in (tmp_path / "report").iterdir()}
     assert set(found) == {".md", ".csv", ".tex", ".json", ".png", ".pdf"}
@@ -117,11 +117,11 @@ def test_the_command_writes_table_and_figure(tmp_path, monkeypatch, network, cap
     n = numbers.xs("signed", level="reading")["n"].unstack()
     assert (n["classes"] == 3).all() and (n["pictures"] == 1).all() and n["own"].dropna().tolist() == [3, 3]
     mean = numbers["mean"].xs("classes", level="between").unstack()
-    assert mean.loc["AII, p", "signed"] < 0.3  # they add up to 0; all classes alike: 1
-    assert mean.loc["sm_signed", "signed"] < 0.3  # told each class; the prediction ten times: 1
+    assert mean.loc["AII, p", "signed"] < 0.7  # they add up to 0; one class ten times: 1
+    assert mean.loc["agi", "absolute"] < 0.99  # told each class; the prediction ten times: 1
     assert mean.loc["AII, p", "absolute"] > mean.loc["AII, p", "signed"]
     text = found[".md"].read_text()
-    assert "python -m bench.studies.aii_fig3 data.limit=3 compute.device=cpu" in text
+    assert "python -m bench.studies.aii_fig3 data.limit=3 method=agi method.steps=2 compute.device=cpu" in text
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,7 @@ def test_the_claim_needs_the_whole_interval_on_one_side(monkeypatch, mean, sprea
 def test_the_claim_is_decided_by_the_studys_numbers(monkeypatch, network):
     monkeypatch.setattr(digits, "trained", lambda kind, known, seed: network)
     monkeypatch.setattr(identities, "DIGITS", 2)
+    monkeypatch.setattr(a, "CLASSES", 2)  # enough to be compared
     found = identities._of_digits()
     assert {maps for maps, _, _ in found} == {"AII, p", "sm_signed"}
     assert all(np.isfinite(values).all() and (abs(values) <= 1).all() for values in found.values())

@@ -3,9 +3,9 @@
     python -m bench.studies.aii_fig3 data.limit=40 method=sm_signed,ig
     make aii-fig3 LIMIT=40 METHODS=sm_signed,ig
 
-The paper shows maps of digits, one for each class whose probability is accumulated along the path, finds them much alike,
-and concludes that a map holds more than one class. Its classifier cannot be built again from the text; ours is the network
-of bench/digits.py to which the patch means nothing, and the pictures are held-out digits without the patch.
+The paper shows the map of a digit once for each class whose probability is accumulated, and claims that they hardly differ.
+Its classifier cannot be built again from the text; ours is the network of bench/studies/digits.py to which the patch means nothing,
+and the pictures are held-out digits without the patch.
 
 Of every picture AII's path is walked with the settings of conf/method/aii.yaml, towards the classes that are not the
 predicted one. Ten maps are made along that one path, which no class changes: what is accumulated is p_c of c = 0 … 9 in
@@ -16,16 +16,16 @@ Two maps are compared by Spearman's rank correlation over pixels, in two reading
     absolute    the sum over channels of |A|: which pixels are marked, whichever way they pull
 
 The probabilities of all classes add up to 1, so that the ten maps of p_c add up to 0 at every value, on every network and
-path: signed, they cannot all be alike. The claim is therefore read as one about |A|. A correlation says little alone; beside
-that of the ten classes' maps of one picture (mean over the 45 pairs) stand two yardsticks: the maps of two different
-pictures, of one class (mean over the ten; every picture is in one pair, so that pairs are independent), which share the
-network and the place of the digit; and the same two numbers of methods that explain one class, told each class in turn
-(`method=`; sm_signed, the gradient of p_c, unless given). The maps of a class hardly differ from each other if theirs is
-close to 1; they are the path's doing rather than the network's if it is well above that of the gradients.
+path: signed, they cannot all be alike, since the predicted class loses what the others gain. So the claim is read as one of
+|A|. A correlation says little alone. Beside that of the ten classes' maps of one picture (mean over the 45 pairs) stand two
+yardsticks: the maps of two different pictures, of one class (mean over the ten; every picture is in one pair, so that pairs
+are independent), which share the network and the place of the digit; and the same two numbers of methods that explain one
+class, told each class in turn (`method=`; sm_signed, the gradient of p_c, unless given). The class hardly matters if the
+correlation is close to 1; and that is AII's doing rather than the network's only if it is well above that of the gradients.
 
 A map that is the same everywhere ranks nothing: its picture counts as failed in that reading. Takes what `bench.run` takes,
-but model= and data= (except data.limit, 40 unless given) mean nothing to it; method.KEY= are settings of all methods. Needs
-scikit-learn: pip install "heatproof[digits]".
+but model= and data= (except data.limit, 40 unless given) mean nothing to it; method.KEY= are settings of AII and of all
+the others. Needs scikit-learn: pip install "heatproof[digits]".
 Cost: seconds to train; of a picture 21 maps along AII's path, 4,220 forward and 8,400 backward passes at most, and ten of
 each other method.
 """
@@ -183,7 +183,9 @@ def measured(
 
 
 def pictured(x: Tensor, maps: Tensor, says: str) -> list[list[mosaic.Tile]]:
-    """Two rows: the maps of ten classes and S [11, 3, H, W] as they are, and their magnitudes."""
+    """Two rows: the maps of ten classes and S [11, 3, H, W] as they are, and their magnitudes, each to its own scale."""
+    largest = maps.abs().amax(dim=(1, 2, 3), keepdim=True)
+    maps = maps / largest.where(largest > 0, 1)  # p may be tiny, and what colours it divides by at least 1e-8
     names = [*(f"p({c})" for c in range(CLASSES)), "S"]
     rows = []
     for of_reading, words, title in ((maps, "{}", says), (maps.abs(), "|A| of {}", "")):
@@ -230,8 +232,9 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
         "classes, every picture in one pair.",
     ]
     caption = (
-        f"The first {PICTURED} pictures and what the network says; then AII's path with p of each class accumulated, and "
-        "with S. Upper rows: A; lower rows: |A|. Maps: mean over channels, clipped to the 80th and 99th percentile."
+        f"The first {len(rows) // 2} pictures and what the network says; then AII's path with p of each class "
+        "accumulated, and with S. Upper rows: A; lower rows: |A|. Maps: mean over channels, clipped to the 80th "
+        "and 99th percentile."
     )
     picture = partial(mosaic.write, rows=rows, caption=caption)
     return Document("aii_fig3", title, numbers, [table_of(numbers)], facts), picture, aii.results
