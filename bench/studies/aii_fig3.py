@@ -4,8 +4,8 @@
     make aii-fig3 LIMIT=40 METHODS=sm_signed,ig
 
 The paper shows the map of a digit once for each class whose probability is accumulated, and claims that they hardly differ.
-Its classifier cannot be built again from the text; ours is the network of bench/studies/digits.py to which the patch means nothing,
-and the pictures are held-out digits without the patch.
+Its classifier cannot be built again from the text; ours is the `unused` network of bench/studies/digits.py, to which the
+patch means nothing, and the pictures are held-out digits without the patch.
 
 Of every picture AII's path is walked with the settings of conf/method/aii.yaml, towards the classes that are not the
 predicted one. Ten maps are made along that one path, which no class changes: what is accumulated is p_c of c = 0 … 9 in
