@@ -20,7 +20,7 @@ from methods.parts.gradient import log_probability, probability
 
 random = np.random.default_rng(5)
 PATH = {"classes": [0, 3, 7], "n_classes": 3, "epsilon": 0.05, "steps": 4, "base": "restart", "stop": True, "sign": 1}
-SMALL = ["compute.device=cpu", "compute.batch_size=2", "report.bootstrap=50"]
+SMALL = ["compute.device=cpu", "compute.batch_size=3", "report.bootstrap=50"]
 
 
 @pytest.fixture(scope="module")
