@@ -19,7 +19,7 @@ SETTINGS = $(if $(ROOT),'data.root="$(ROOT)"') $(if $(LIMIT),data.limit=$(LIMIT)
 	'paths.results="$(RESULTS)"' $(ARGS)
 EXPERIMENTS := $(filter-out reference-%,$(subst _,-,$(basename $(notdir $(wildcard conf/experiment/*.yaml)))))
 # Figures that are no experiment: a recipe of its own each, which writes $(RESULTS)/report/NAME.png and .pdf (NAME: la_fig2).
-FIGURES := la-fig2 aii-fig1 aii-fig2
+FIGURES := la-fig2 aii-fig1 aii-fig2 aii-fig3
 TARGETS := $(filter-out demo trust atlas reference-%,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
@@ -127,6 +127,9 @@ aii-fig1: $(VENV)/demo ## AII, Figure 1: two objects in one picture, which of th
 
 aii-fig2: $(VENV)/digits ## AII, Figure 2: extra information, a patch that decides and one that does not (own networks and data)
 	$(PY) -m bench.studies.aii_fig2 $(WHAT)
+
+aii-fig3: $(VENV)/digits ## AII, Figure 3: one path, ten classes accumulated along it; are the maps alike? (own network and data)
+	$(PY) -m bench.studies.aii_fig3 $(WHAT)
 
 SMOKE = $(RESULTS)/smoke
 METRICS := $(call COMMAS,$(basename $(notdir $(wildcard conf/metric/*.yaml))))

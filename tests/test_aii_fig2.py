@@ -68,8 +68,12 @@ def test_share_on_the_patch_counts_both_signs_and_a_map_of_zeros_has_none():
 
 def test_other_networks_and_images_are_ignored_aloud(capsys):
     wanted = ["data.limit=2", "method=sm", "run.seed=1"]
-    assert a.own(["model=tiny", "+data.root=x", "data=folder", "model.size=32", *wanted]) == wanted
-    assert "ignored: model=tiny +data.root=x data=folder model.size=32" in capsys.readouterr().err
+    given = ["model=tiny", "+data.root=x", "data=folder", "model.size=32", *wanted]
+    assert digits.own(given, "aii_fig2") == wanted
+    assert (
+        "aii_fig2 trains its own networks on digits; ignored: model=tiny +data.root=x data=folder model.size=32"
+        in capsys.readouterr().err
+    )
 
 
 def test_differences_are_taken_picture_by_picture():

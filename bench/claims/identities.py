@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from bench.claims.predicates import CANNOT_TELL, FAILS, HOLDS, Finding
 from bench.config import load
+from bench.errors import UserError
 from bench.notes import listening
 from bench.papers import printed
 from bench.report.intervals import interval
 from bench.rng import Rng
 from bench.running.job import build
-from bench.studies import la_fig2, study
+from bench.studies import aii_fig3, digits, la_fig2, study
 from bench.types import Images
 from methods.aii import undecidedness
 from methods.parts.gradient import at, gradients, probability
@@ -30,6 +31,7 @@ from metrics.orders import reveal_index
 
 SIZE, CLASSES, IMAGES = 8, 24, ["a", "b", "c"]
 EXACT = 1e-9  # relative, in float64
+DIGITS = 16  # that aii_fig3 explains here: as few as the bootstrap takes, and one
 
 
 class Smooth(nn.Module):
@@ -344,12 +346,49 @@ def _lost(path: str) -> np.ndarray:
     return la_fig2.measured(job, (path,))["lost"][:, 0]
 
 
+def class_hardly_matters(least: str) -> Finding:
+    """Maps of all classes along AII's path, on the network of digits: the mean rank correlation of two classes' |A| is at
+    least so high, the whole interval above it; the whole interval below it: it is not.
+
+    The paper names no network and speaks of digits, so that a classifier of digits decides as any network decides a formula.
+    """
+    try:
+        alike = _of_digits()
+    except UserError as error:  # scikit-learn has the digits
+        return Finding(CANNOT_TELL, str(error))
+    classes = alike["AII, p", "classes", "absolute"]
+    kept = classes[~np.isnan(classes)]
+    low, high = interval(kept[:, None], draws=2000)[:, 0]
+    signed, of_pictures, gradient = (
+        np.nanmean(alike[key])
+        for key in (
+            ("AII, p", "classes", "signed"),
+            ("AII, p", "pictures", "absolute"),
+            ("sm_signed", "classes", "absolute"),
+        )
+    )
+    text = (
+        f"network of digits: |A| of two classes correlates by {kept.mean():.2f} [{low:.2f}, {high:.2f}] on {len(kept)} "
+        f"digits, of two digits by {of_pictures:.2f}; gradients of two classes by {gradient:.2f}; "
+        f"signed maps by {signed:.2f}, as the ten add up to 0"
+    )
+    verdict = HOLDS if low >= float(least) else FAILS if high < float(least) else CANNOT_TELL
+    return Finding(verdict, f"{text}. More: python -m bench.studies.aii_fig3")
+
+
+def _of_digits() -> dict[tuple[str, str, str], np.ndarray]:
+    """aii_fig3's correlations of DIGITS pictures, with p accumulated. UserError: scikit-learn is not installed."""
+    how = [f"data.limit={DIGITS}", f"compute.batch_size={DIGITS}", "compute.device=cpu"]
+    aii, gradient = aii_fig3.cells(*digits.digits(seed=0), how)
+    return aii_fig3.measured(aii, aii_fig3.families(aii, gradient, {"p": probability}))[0]
+
+
 STUDIES: dict[str, Callable[..., Finding]] = {
     function.__name__: function
     for function in (
         ig_is_complete, path_is_complete, la_counts_each_step_once, expectation_vanishes, stays_local, sensitive,
         implementation_invariant, class_free, listing_is_equation, loss_rises, explorations, costs_the_same, confuses,
         uniform_is_extreme, kl_falls_with_certainty, printed_kl_is_of_p_to_q, deletion_mirrors_insertion, loses_the_class,
-        keeps_the_class,
+        keeps_the_class, class_hardly_matters,
     )
 }  # fmt: skip

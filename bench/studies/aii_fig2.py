@@ -16,7 +16,6 @@ scikit-learn: pip install "heatproof[digits]".
 Cost: seconds to train; of a picture two maps of each method, some 3,600 forward and 5,800 backward passes for METHODS.
 """
 
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -26,19 +25,15 @@ import torch
 from torch import Tensor
 
 from bench.cli import command
-from bench.config import Config, load
+from bench.config import load
 from bench.figures import tiles as mosaic
 from bench.figures.heatmaps import overlay
-from bench.images.source import select
 from bench.networks.network import Network
 from bench.report.document import Document
 from bench.report.table import Entry, Table, columns, count
 from bench.running.attribution import attribute
-from bench.running.compute import prepare
-from bench.running.job import Job, bind
-from bench.running.post import build_method
+from bench.running.job import Job
 from bench.running.runner import predict
-from bench.seeds import Seeds
 from bench.studies import digits, study
 from bench.studies.digits import PAIR, PATCH, SIZE, Digits
 
@@ -49,42 +44,11 @@ CHANCE = PATCH**2 / SIZE**2
 COLUMNS = {"used": "on the patch, used", "unused": "not used", "difference": "difference"}
 
 
-def own(overrides: list[str]) -> list[str]:
-    """The command line without what chooses a network or images; says so if there is any."""
-    there = {o: o.lstrip("+").split("=")[0].split(".")[0] in ("model", "data") for o in overrides}
-    ignored = [o for o in overrides if there[o] and not o.startswith("data.limit=")]
-    if ignored:
-        print(f"aii_fig2 trains its own networks on digits; ignored: {' '.join(ignored)}", file=sys.stderr)
-    return [o for o in overrides if o not in ignored]
-
-
 def cells(overrides: list[str], networks: Mapping[str, Network], pictures: Digits) -> dict[str, list[Job]]:
     """{kind of network: a job for each method}."""
     chosen, rest = study.listed([f"data.limit={IMAGES}", *overrides], "method", METHODS)
-    source, found = digits.Pictures(pictures, "digit"), {}
-    for kind, network in networks.items():
-        weights, found[kind] = network.digest(), []
-        settings, placed = prepare(load(rest).cfg.compute, network)
-        for name in chosen:
-            config = load([*rest, f"method={name}"])
-            config = Config(config.cfg, {"data": "digits", "model": f"digits-{kind}", "method": name}, config.overrides)
-            method = build_method(config.cfg.method)
-            bind(method, source, Seeds.of(config.cfg.run).images)
-            found[kind].append(
-                Job(
-                    config=config,
-                    network=placed,
-                    weights=weights,
-                    compute=settings,
-                    source=source,
-                    ids=select(source.ids, Seeds.of(config.cfg.run).images, limit=config.cfg.data.limit),
-                    method=method,
-                    metrics={},
-                    results=Path(config.cfg.paths.results),
-                    save_attributions=False,
-                )
-            )
-    return found
+    source = digits.Pictures(pictures, "digit")
+    return {kind: digits.jobs(kind, network, source, chosen, rest) for kind, network in networks.items()}
 
 
 def on_patch(maps: Tensor) -> Tensor:
@@ -129,7 +93,7 @@ def main(arguments: list[str]) -> None:
 
 
 def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
-    overrides = own(overrides)
+    overrides = digits.own(overrides, "aii_fig2")
     cfg = load(study.listed(overrides, "method", ())[1]).cfg
     known, held_out = digits.digits(cfg.run.seed)
     pictures = held_out.where(torch.isin(held_out.digit, torch.tensor(PAIR))).with_patch(True)
@@ -146,9 +110,8 @@ def make(overrides: list[str]) -> tuple[Document, study.Draw, Path]:
     numbers = compared(tables, cfg.report.bootstrap)
     opened = [of_kind[0] for of_kind in by_kind.values()]
     counted = f"scikit-learn's digits, {len(opened[0].ids)} held-out 1s and 7s with the patch"
-    facts = study.facts(opened, counted, "aii_fig2", overrides)[:-1]
+    facts = digits.facts(opened, counted, "aii_fig2", overrides)
     facts += [
-        f"Made again by `python -m bench.studies.aii_fig2 {' '.join(o for o in overrides if not o.startswith('paths.'))}`.",
         *(said(kind, values, len(pictures.x)) for kind, values in uses.items()),
         "Measured is the share of |A| that lies on the patch. Both networks explain the same pictures. A map that shows "
         f"what its network uses has much there where the patch decides, little where it does not; one that knows nothing "

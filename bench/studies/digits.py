@@ -12,17 +12,25 @@ Both networks are one small CNN, trained on the same images from the same first 
 """
 
 import hashlib
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.config import Config, load
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
-from bench.images.source import Sample
+from bench.images.source import Sample, select
 from bench.networks.network import Network
 from bench.rng import Rng
+from bench.running.compute import prepare
+from bench.running.job import Job, bind
+from bench.running.post import build_method
+from bench.seeds import Seeds
+from bench.studies import study
 
 SIZE, PATCH, SCALE = 32, 8, 3  # pixels: of the square and of the patch; how much larger a digit is made
 SQUARE = 2  # pixels of a square of the chequerboard
@@ -146,3 +154,44 @@ class Pictures:
         i = self.ids.index(id)
         x = self.part.x[i]
         return Sample(id, x, hashlib.sha256(x.numpy().tobytes()).hexdigest(), int(self.part.digit[i]))
+
+
+def own(overrides: list[str], script: str) -> list[str]:
+    """The command line without what chooses a network or images; says so if there is any."""
+    there = {o: o.lstrip("+").split("=")[0].split(".")[0] in ("model", "data") for o in overrides}
+    ignored = [o for o in overrides if there[o] and not o.startswith("data.limit=")]
+    if ignored:
+        print(f"{script} trains its own networks on digits; ignored: {' '.join(ignored)}", file=sys.stderr)
+    return [o for o in overrides if o not in ignored]
+
+
+def jobs(kind: str, network: Network, source: Pictures, methods: tuple[str, ...], overrides: list[str]) -> list[Job]:
+    """A job for each method, on a network that was trained here.  overrides: own(…), without method=."""
+    weights, found = network.digest(), []
+    settings, placed = prepare(load(overrides).cfg.compute, network)
+    for name in methods:
+        config = load([*overrides, f"method={name}"])
+        config = Config(config.cfg, {"data": "digits", "model": f"digits-{kind}", "method": name}, config.overrides)
+        method = build_method(config.cfg.method)
+        bind(method, source, Seeds.of(config.cfg.run).images)
+        found.append(
+            Job(
+                config=config,
+                network=placed,
+                weights=weights,
+                compute=settings,
+                source=source,
+                ids=select(source.ids, Seeds.of(config.cfg.run).images, limit=config.cfg.data.limit),
+                method=method,
+                metrics={},
+                results=Path(config.cfg.paths.results),
+                save_attributions=False,
+            )
+        )
+    return found
+
+
+def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> list[str]:
+    """As study.facts has them; no images need to lie anywhere."""
+    again = " ".join(["python -m bench.studies." + script, *(o for o in overrides if not o.startswith("paths."))])
+    return [*study.facts(opened, images, script, overrides)[:-1], f"Made again by `{again}`."]

@@ -1,4 +1,4 @@
-"""A figure that is computed in one go, without rows: what la_fig2, aii_fig1 and aii_fig2 have in common.
+"""A figure that is computed in one go, without rows: what la_fig2 and aii_fig1 to aii_fig3 have in common.
 
 A study takes what `bench.run` takes. `model=a,b` and `method=c,d` are lists, as in a sweep. It writes a table and a picture:
 <results>/report/NAME.md, .csv, .tex, .json, .png and .pdf; the page over all reports shows it.
