@@ -14,6 +14,7 @@ SIZE, CLASSES, IDS = 16, 6, ["cat", "dog", "fox", "owl"]
 SETTINGS = {  # what a method must be given, and what makes a dear one cheap
     "cam": ["method.name=SmoothGradCAMpp"],
     "rise": ["method.masks=30"],
+    "ceiling": ["method.side=4"],
     "captum": ["method.name=IntegratedGradients", "+method.arguments.n_steps=5"],
     "kernel_shap": ["method.patch=4", "method.arguments.n_samples=30"],
     "lime": ["method.patch=4", "method.arguments.n_samples=30"],
