@@ -28,9 +28,8 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     """<stem>.png and <stem>.pdf; the same picture, the same files."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]  # a name may hold a dot
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, not once for each file
     figure.savefig(files[0])
+    figure.set_layout_engine("none")  # laid out once, not once for each file
     figure.savefig(files[1], metadata={"CreationDate": None})
     return files
 
