@@ -89,6 +89,7 @@ def test_processes_end_when_what_started_them_is_killed(tmp_path):
     run.kill()
     run.wait()
     assert mine and until(lambda _: not any(Path(f"/proc/{pid}").exists() for pid in mine), tmp_path)
+    run.stdout.close()
 
 
 def test_two_gpus(one, tmp_path):
