@@ -115,6 +115,13 @@ def test_relu_rules_are_refused_where_they_would_not_act(activation, x, target, 
         configured("guided_backprop")(network(Functional().double()), x, target, rng)
 
 
+def test_a_clamp_on_both_sides_is_no_relu(x, target, rng):
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Hardtanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 6)
+    )
+    assert configured("guided_backprop")(network(net.double()), x, target, rng).isfinite().all()
+
+
 class Rule(torch.autograd.Function):
     """ReLU6, and backward what guided backpropagation or deconvolution makes of it."""
 

@@ -31,7 +31,7 @@ REFUSED = {
     "FeaturePermutation": "it swaps values between the images of a batch, so that a map would depend on its neighbours",
 }
 BENDS_RELUS = ("GuidedBackprop", "Deconvolution")
-RECTIFIERS = (nn.ReLU, nn.ReLU6)  # whose gradients they change; captum by itself passes ReLU6 over, MobileNet's
+RECTIFIERS = (nn.ReLU, nn.ReLU6)  # whose gradients they change; captum by itself passes ReLU6 over, MobileNetV2's
 
 
 class Surrogate(TypedDict, total=False):
@@ -178,7 +178,9 @@ class Rectified(TorchFunctionMode):
     calls = 0
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        self.calls += getattr(func, "__name__", "") in ("relu", "relu_", "relu6", "relu6_", "hardtanh", "hardtanh_")
+        name = getattr(func, "__name__", "")
+        capped = name == "hardtanh" and args[1:2] == (0,)  # what the module nn.ReLU6 calls
+        self.calls += capped or name in ("relu", "relu_", "relu6", "relu6_")
         return func(*args, **kwargs or {})
 
 
