@@ -98,9 +98,10 @@ def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
     for times in _resamples(count, draws):
         total = times @ off  # [rows, K]
         rows = slice(start, start := start + len(times))
-        for pairs in _blocks(len(i), max(1, RESAMPLED_AT_ONCE // count)):
-            apart = total[:, i[pairs]] - total[:, j[pairs]]
-            squares = times @ (off[:, i[pairs]] - off[:, j[pairs]]) ** 2
+        for block in _blocks(len(i), max(1, RESAMPLED_AT_ONCE // count)):
+            a, b = i[block], j[block]
+            apart = total[:, a] - total[:, b]
+            squares = times @ (off[:, a] - off[:, b]) ** 2
             variance = (squares - apart**2 / count) * count / (count - 1)
             known = variance > np.maximum(VANISHING * squares, rounding)  # not where one unit was drawn again and again
             t = np.where(known, np.abs(apart) / np.sqrt(np.where(known, variance, 1)), 0)

@@ -193,5 +193,4 @@ def jobs(kind: str, network: Network, source: Pictures, methods: tuple[str, ...]
 
 def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> list[str]:
     """As study.facts has them; no images need to lie anywhere."""
-    again = " ".join(["python -m bench.studies." + script, *(o for o in overrides if not o.startswith("paths."))])
-    return [*study.facts(opened, images, script, overrides)[:-1], f"Made again by `{again}`."]
+    return [*study.facts(opened, images, script, overrides)[:-1], f"{study.again(script, overrides)}."]

@@ -113,15 +113,19 @@ def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> 
     """Where the numbers come from, and how to have them again.  images: how many of what."""
     first, cfg = opened[0], opened[0].config.cfg
     weights = ", ".join(f"{job.config.names['model']} {job.weights[:8]}" for job in opened)
-    said = elsewhere(overrides)
     return [
         f"Data: {images}.",
         f"Settings: precision {cfg.compute.precision}, seed {Seeds.of(cfg.run).told()}, target {cfg.run.target}, device "
         f"{first.compute.device_name}; Heatproof {bench.__version__}, protocol {bench.PROTOCOL}.",
         f"Weights: {weights}.",
         interval(cfg),
-        f"Made again by `{f'python -m bench.studies.{script} {said}'.strip()}`, and data.root= where the images lie.",
+        f"{again(script, overrides)}, and data.root= where the images lie.",
     ]
+
+
+def again(script: str, overrides: list[str]) -> str:
+    """The command that makes it."""
+    return f"Made again by `{f'python -m bench.studies.{script} {elsewhere(overrides)}'.strip()}`"
 
 
 def interval(cfg: DictConfig) -> str:
