@@ -64,6 +64,28 @@ def test_an_edited_method_is_another_run(tmp_path, monkeypatch):
     assert run_id(METHOD, part="A = 2") != first  # what it imports of its own
 
 
+def test_a_library_is_one_wherever_it_was_put(tmp_path, monkeypatch):
+    """As by `pip install --target DIR`: its code counts in no digest, that of a package without metadata does."""
+    libraries, project = tmp_path / "libraries", tmp_path / "project"
+    for folder, package in ((libraries, "put_there"), (project, "of_mine")):
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").write_text("A = 1")
+        monkeypatch.syspath_prepend(folder)
+    (libraries / "put_there-1.0.dist-info").mkdir()
+    (project / "my_method.py").write_text("from of_mine import A\nfrom put_there import A as B\n")
+
+    def digest():
+        for cache in (code._library, code._of_libraries):
+            cache.cache_clear()
+        return code.digest("my_method.mine")
+
+    first = digest()
+    (libraries / "put_there" / "__init__.py").write_text("A = 2")
+    assert digest() == first and code.installed("put_there")
+    (project / "of_mine" / "__init__.py").write_text("A = 2")
+    assert digest() != first and not code.installed("of_mine")
+
+
 def test_an_edited_shipped_method_is_another_run(monkeypatch):
     assert code.version("methods.sm.saliency_map") == code.shipped()["saliency_map"]["version"] == 1
     monkeypatch.setattr(code, "_told", lambda tree: ast.dump(tree) + "edited")

@@ -25,6 +25,7 @@ ASIDE = ("QUANTITIES", "DRAWS")  # what a metric says of its numbers, for report
 OURS = ("bench", "methods", "metrics")
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 INSTALLED = ("site-packages", "dist-packages")  # folders of libraries, the user's and the system's too
+METADATA = "*.dist-info"  # what an installer leaves beside a library wherever it puts it, as by pip install --target
 
 
 @functools.cache
@@ -101,7 +102,14 @@ def _own(module: str) -> bool:
 
 def _installed(file: str | None) -> bool:
     file = file or ""
-    return file.startswith(LIBRARIES) or bool({*INSTALLED} & {*Path(file).parts})
+    known = file.startswith(LIBRARIES) or bool({*INSTALLED} & {*Path(file).parts})
+    return known or any(_of_libraries(folder) for folder in Path(file).parents)
+
+
+@functools.cache
+def _of_libraries(folder: Path) -> bool:
+    """A project under work has no such thing beside it: an editable install leaves its metadata where libraries lie."""
+    return next(folder.glob(METADATA), None) is not None
 
 
 def _of_module(module: str) -> str:
