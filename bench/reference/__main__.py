@@ -3,7 +3,7 @@
     python -m bench.reference data.root=DIR [circles=a,b] [processes=1] [images=N] [minutes=M] [KEY=VALUE ...]
 
 circles: which of conf/experiment/reference_*.yaml, in this order; all, if it is not said.
-processes: how many work side by side, on one GPU or on the cores of this machine.
+processes: how many work side by side, on one GPU, which two fill, or on the cores of this machine.
 images: of a unit of work and a batch; 4 on a CPU and 20 on a GPU, if it is not said.
 minutes: after which nothing new is begun.
 KEY=VALUE as for bench.run, of all circles: compute.device=cuda, data.limit=8, experiment.methods=[sg], paths.results=DIR.
