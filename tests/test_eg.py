@@ -124,11 +124,12 @@ def test_what_an_image_meets_does_not_depend_on_its_neighbours():
     assert torch.equal(together[:, 2], alone[:, 0])
 
 
-def test_the_pool_is_loaded_once_when_it_is_needed_and_passes_over_what_is_broken():
+def test_the_pool_is_loaded_once_when_it_is_needed_and_passes_over_what_is_broken(capsys):
     ids = [f"i{k}" for k in range(40)]
     whole = Source(ids)
     first = set(dealt(bound(4, whole), ids, 300).flatten().tolist())
     assert len(whole.loaded) == 5, "n + 1 images, once"
+    assert capsys.readouterr().err == ""
     source = Source(ids, broken=whole.loaded[:2])
     references = bound(4, source)
     assert source.loaded == []
@@ -136,6 +137,8 @@ def test_the_pool_is_loaded_once_when_it_is_needed_and_passes_over_what_is_broke
     assert len(second) == 5
     assert source.loaded[:5] == whole.loaded, "the others stay"
     assert first - second == {ids.index(i) for i in whole.loaded[:2]}
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"warning: 2 images that would be references cannot be read, {whole.loaded[0]} for one")
 
 
 def test_the_pool_is_the_seeds():

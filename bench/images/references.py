@@ -1,10 +1,11 @@
 """Reference images: what Expected Gradients compares an image with, out of the run's own source.
 
 The pool is drawn by run.seed from all images of the source, whichever of them the run takes, so a row does not depend
-on limits, subsets or shards. It is loaded when the first reference is asked for; broken images are passed over.
+on limits, subsets or shards. It is loaded when the first reference is asked for; broken images are passed over, and said.
 """
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -15,6 +16,7 @@ from bench.errors import UserError
 from bench.images.source import ImageError, Sample, Source
 from bench.ranges import Count
 from bench.rng import Rng, lots
+from bench.text import plural
 from bench.types import Images
 
 
@@ -50,9 +52,13 @@ class References:
         return torch.empty_like(x).copy_(self.images[k])
 
     def _load(self) -> None:
-        pool = list(islice(self._drawn(), self.n + 1))
+        broken: list[str] = []
+        pool = list(islice(self._drawn(broken), self.n + 1))
         if len(pool) < 2:
             raise UserError("References are other images of the same source: it must have 2 that can be read, or more.")
+        if broken:
+            what = f"{plural(len(broken), 'image')} that would be references cannot be read, {broken[0]} for one"
+            print(f"warning: {what}; others stand in, which makes other maps.", file=sys.stderr)
         self.images = torch.stack([sample.pixels for sample in pool])
         self.places = {sample.id: k for k, sample in enumerate(pool)}
 
@@ -61,10 +67,10 @@ class References:
         drawn = lots(self.seed, "references", self.source.ids)
         return (image for _, image in sorted(zip(drawn, self.source.ids, strict=True)))
 
-    def _drawn(self) -> Iterator[Sample]:
-        """Those of them that can be read."""
+    def _drawn(self, broken: list[str]) -> Iterator[Sample]:
+        """Those of them that can be read; the others go to `broken`."""
         for image in self._ids():
             try:
                 yield self.source.load(image)
             except ImageError:
-                continue
+                broken.append(image)
