@@ -6,6 +6,7 @@ from jobs import small_job
 
 from bench.rng import Rng
 from bench.seeds import Seeds
+from bench.store.identity import differences
 
 FAST = ["model.size=32", "data.limit=2", "method=agi", "method.n_classes=2", "method.steps=2"]
 
@@ -31,6 +32,20 @@ def test_a_seed_of_its_own_is_another_run_which_may_be_compared_all_the_same(tmp
     assert plain.id != apart.id
     for drawn in (False, True):
         assert plain.conditions(drawn) == apart.conditions(drawn)
+
+
+def test_runs_are_told_apart_by_the_seeds_that_differ(tmp_path):
+    """A row of the same images and another seed is "seed=1", whatever way its seeds are written down."""
+
+    def told(*seeds):
+        runs = [
+            small_job(tmp_path, *FAST, *(f"run.{word}" for word in words.split())).identity("unified")
+            for words in seeds
+        ]
+        return [*differences(dict(enumerate(runs))).values()]
+
+    assert told("seed=0", "seed=1 image_seed=0", "seed=2 image_seed=0") == ["seed=0", "seed=1", "seed=2"]
+    assert told("seed=0", "seed=0 image_seed=1") == ["images=0", "images=1"]
 
 
 def test_the_seed_of_classes_picks_the_classes_and_that_of_images_the_images(tmp_path):

@@ -92,7 +92,7 @@ class Identity:
         """{"method.steps": "5", …, "weights": "1fe28e0b"}."""
         parts = asdict(self) | {"code": {k: v for k, v in self.code.items() if isinstance(v, str)}}  # not what shipped
         found = parts.pop("found")
-        return dict(_flat(parts | found | {"weights": str(found.get("weights"))[:8]}, ""))
+        return dict(_flat(parts | _seeds(parts["seed"]) | found | {"weights": str(found.get("weights"))[:8]}, ""))
 
     def conditions(self, drawn: bool) -> dict[str, str]:
         """What two runs must have in common to be compared image by image: all but method, device and, unless the
@@ -111,13 +111,26 @@ def differences(identities: Mapping[str, Identity]) -> dict[str, str]:
     """{run_id: the settings in which it differs from the others}, such as "steps=5"; else the start of its id."""
     flat = {run_id: one.flat() for run_id, one in identities.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
-    differing = [key for key in keys if len({values.get(key) for values in flat.values()}) > 1]
+    differing = [key for key in keys if len({_valued(values, key) for values in flat.values()}) > 1]
     told = {
-        run_id: ", ".join(f"{key.split('.')[-1]}={values[key]}" for key in differing if key in values)
+        run_id: ", ".join(
+            f"{key.split('.')[-1]}={value}" for key in differing if (value := _valued(values, key)) is not None
+        )
         for run_id, values in flat.items()
     }
     unique = len(set(told.values())) == len(told) and all(told.values())
     return told if unique else {i: f"{label}, {i[:8]}".removeprefix(", ") for i, label in told.items()}
+
+
+def _seeds(told: int | dict) -> dict[str, int]:
+    """One seed, and those that are not as it: {"seed": 1, "seed.images": 0}."""
+    draws = told["draws"] if isinstance(told, dict) else told
+    others = told.items() if isinstance(told, dict) else ()
+    return {"seed": draws} | {f"seed.{key}": value for key, value in others if value != draws}
+
+
+def _valued(flat: Mapping[str, str], key: str) -> str | None:
+    return flat.get(key, flat.get("seed") if key.startswith("seed.") else None)
 
 
 def engine(compute: Mapping) -> str:
