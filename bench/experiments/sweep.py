@@ -83,14 +83,15 @@ def outlook(configs: list[Config], jobs: str = "cell") -> tuple[list[Cost], str]
 
     wanted = [shard(of(config)[1], config.cfg.run.shard) for config in configs]
     results = Path(configs[0].cfg.paths.results)
-    runs = [_of_these(records.load_runs(results), of(config)[0].collection) for config in configs]
+    there = records.load_runs(results)  # once: thousands of files, where a folder holds many tables
+    runs = [_of_these(there, of(config)[0].collection) for config in configs]
     left = _left(configs, wanted, runs, results)
     kept = [_kept(*of_job, results) for of_job in zip(configs, wanted, runs, strict=True)]
     found = costs(configs, lambda config, size: of(config, size)[0], left, kept)
     maps = sum(map(len, wanted))
-    there = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
+    done = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
     images = plural(max(map(len, wanted)), "image")
-    return found, f"{plural(len(configs), jobs)} of {images}{there}: {total(configs, found)}"
+    return found, f"{plural(len(configs), jobs)} of {images}{done}: {total(configs, found)}"
 
 
 def _of_these(runs: Runs, collection: str | None) -> Runs:
