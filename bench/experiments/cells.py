@@ -18,6 +18,7 @@ from bench.config import Config, as_typed, chosen, load
 from bench.config import file as config_file
 from bench.experiments.plan import Cell
 from bench.ranges import SWITCH
+from bench.settings import AS_IF_NOT_THERE
 
 KEPT = ("data", "compute", "run")  # as the experiment has them; a cell may change values in them
 CHOSEN = ("model", "method", "metric")  # what a cell chooses
@@ -58,17 +59,18 @@ def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides:
     cfg = OmegaConf.merge(kept, *parts)
     for override in map(parsed, overrides):
         key = override.key_or_group
-        if key.partition(".")[0] in (*CHOSEN, *KEPT) and "." in key:
+        group, _, name = key.partition(".")
+        if group in (*CHOSEN, *KEPT) and name:
             value = override.value()
             word = isinstance(value, str) and value.lower() in SWITCH
-            if (
-                override.is_delete()
-                or override.is_add()
-                or word
-                or OmegaConf.select(cfg, key, default=ABSENT) is ABSENT
-            ):
+            silent = name in AS_IF_NOT_THERE.get(group, ())  # no file of conf/ says it
+            known = silent or OmegaConf.select(cfg, key, default=ABSENT) is not ABSENT
+            if override.is_delete() or override.is_add() or word or not known:
                 return None
-            OmegaConf.update(cfg, key, value, merge=True)
+            if silent and not value:
+                cfg[group].pop(name, None)
+            else:
+                OmegaConf.update(cfg, key, value, merge=True)
     return cfg
 
 
