@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from bench.config import CONF, load
 from bench.errors import UserError
 from bench.experiments import cells, plan
+from bench.settings import GROUPS
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 METHODS = sorted(file.stem for file in (CONF / "method").glob("*.yaml"))
@@ -23,7 +24,13 @@ def assert_composed(overrides, some=slice(None)):
             assert OmegaConf.to_container(mine.cfg[group], resolve=True) == OmegaConf.to_container(
                 theirs.cfg[group], resolve=True
             ), (cell, group)
+        assert as_run(read.whole(cell)) == as_run(theirs), cell
     return read
+
+
+def as_run(config):
+    """All that a run is told, to the type of every number."""
+    return config.names, OmegaConf.to_yaml(OmegaConf.masked_copy(config.cfg, [*GROUPS, "metric"]), sort_keys=True)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -80,3 +87,4 @@ def test_no_cell_is_composed(monkeypatch, experiment):
     monkeypatch.setattr(cells, "load", lambda _: pytest.fail("composed"))
     for cell in plan.cells(base.cfg.experiment):
         read.of(cell)
+        read.whole(cell)

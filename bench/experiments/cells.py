@@ -6,15 +6,16 @@ its own, an override that adds or deletes), and where a cell's settings fit noth
 composed and checked. Numbers are not: 5.0 steps answer for 5.
 """
 
+import copy
 import functools
 from collections.abc import Iterable
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bench.config import Config, as_typed, chosen, load
+from bench.config import Config, as_typed, chosen, configured, load
 from bench.config import file as config_file
 from bench.experiments.plan import Cell
 from bench.ranges import SWITCH
@@ -43,8 +44,25 @@ class Cells:
         cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
         if cfg is None:
             return load(overrides)
-        names = {"data": self.config.names["data"], "model": cell.model, "method": cell.row.method}
-        return Config(cfg, chosen(cfg, names), overrides)
+        return Config(cfg, chosen(cfg, self._names(cell)), overrides)
+
+    def whole(self, cell: Cell, more: Iterable[str] = ()) -> Config:
+        """The configuration that a cell is run with, checked.  more: overrides that it has besides. UserError: it cannot be."""
+        overrides = [*self.config.overrides, *cell.overrides, *more]
+        cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
+        if cfg is None:
+            found = load([override for override in overrides if not override.startswith("experiment.cell=")])
+            del found.cfg.hydra
+            return found
+        whole = copy.deepcopy(self.config.cfg)
+        with open_dict(whole):
+            whole.pop("hydra", None)
+            whole.update({group: cfg[group] for group in (*CHOSEN, *KEPT)})
+            whole.experiment.cell = None
+        return configured(whole, self._names(cell), overrides)
+
+    def _names(self, cell: Cell) -> dict[str, str]:
+        return {"data": self.config.names["data"], "model": cell.model, "method": cell.row.method}
 
 
 def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides: list[str]) -> DictConfig | None:
