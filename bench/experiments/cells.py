@@ -47,7 +47,7 @@ class Cells:
         return Config(cfg, chosen(cfg, self._names(cell)), overrides)
 
     def whole(self, cell: Cell, more: Iterable[str] = ()) -> Config:
-        """The configuration that a cell is run with, checked.  more: overrides that it has besides. UserError: it cannot be."""
+        """What a cell is run with, checked.  more: overrides that it has besides. UserError: it cannot be run."""
         overrides = [*self.config.overrides, *cell.overrides, *more]
         cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
         if cfg is None:
