@@ -23,7 +23,7 @@ FIGURES := la-fig2 aii-fig1 aii-fig2 aii-fig3
 TARGETS := $(filter-out demo trust atlas reference-%,$(EXPERIMENTS)) $(FIGURES)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test cluster-test coverage gpu benchmark smoke sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
+.PHONY: help setup demo docs test cluster-test coverage gpu benchmark smoke smoke-metrics smoke-transformer smoke-precomputed smoke-table sanity contradictions identify-images rounding-noise lite0 reference lint format clean $(EXPERIMENTS) $(FIGURES)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -146,15 +146,24 @@ smoke: $(VENV)/dev ## every method, metric, table and figure once, on the tiny n
 	printf '%s\n' '[a-b]*' '[c-z]*' | OMP_NUM_THREADS=1 xargs -P 2 -I LETTERS $(PY) -m bench.run -m \
 	  'method=glob("LETTERS",exclude=[precomputed,captum,cam,rollout,generic_attention])' run.save_attributions=true \
 	  $(SMALL) 'metric=[unified,kl]' metric.unified.step=384 metric.kl.step=384
-	$(PY) -m bench.run -m method=sm,random $(SMALL) 'metric=[$(METRICS)]' $(FEW_DRAWS)
-	$(PY) -m bench.run -m method=rollout,generic_attention $(TRANSFORMER) paths.results=$(SMOKE)
-	test ! -e conf/method/precomputed.yaml || \
-	  $(PY) -m bench.run method=precomputed method.root=$$(ls -d $(SMOKE)/attributions/* | head -n 1) $(SMALL) 'metric=[unified]'
-	$(MAKE) la-fig7 $(TINY)
+	OMP_NUM_THREADS=1 $(MAKE) --jobs=2 smoke-metrics smoke-transformer smoke-precomputed smoke-table
 	printf '%s\n' $(TARGETS) | OMP_NUM_THREADS=1 xargs -P 2 -n 9 $(PY) scripts/smoke.py $(SMOKE) $(THIS) VENV=$(VENV) $(TINY) --
 	printf '%s\n' trust atlas | OMP_NUM_THREADS=1 xargs -P 2 -n 1 $(PY) scripts/smoke.py $(SMOKE) $(THIS) VENV=$(VENV) \
 	  $(TINY) METHODS="sm random" --
 	$(PY) -m bench.report paths.results=$(SMOKE)
+
+smoke-metrics:
+	$(PY) -m bench.run -m method=sm,random $(SMALL) 'metric=[$(METRICS)]' $(FEW_DRAWS)
+
+smoke-transformer:
+	$(PY) -m bench.run -m method=rollout,generic_attention $(TRANSFORMER) paths.results=$(SMOKE)
+
+smoke-precomputed:
+	test ! -e conf/method/precomputed.yaml || \
+	  $(PY) -m bench.run method=precomputed method.root=$$(ls -d $(SMOKE)/attributions/* | head -n 1) $(SMALL) 'metric=[unified]'
+
+smoke-table:
+	$(MAKE) la-fig7 $(TINY)
 
 lint: $(VENV)/dev ## style and types
 	$(PY) -m ruff check .

@@ -112,7 +112,7 @@ def test_it_scores_above_every_method_on_the_tiny_network(tmp_path):
     for name in ["ceiling", *OTHERS]:
         job = open_job(load([
             f"method={name}", *quick.get(name, []), "model=tiny", *SMALL, "metric=[unified]", "metric.unified.step=110",
-            "data.limit=4", "compute.device=cpu", "compute.batch_size=4", "compute.workers=0", f"paths.results={tmp_path}",
+            "data.limit=2", "compute.device=cpu", "compute.batch_size=2", "compute.workers=0", f"paths.results={tmp_path}",
         ]))  # fmt: skip
         complete(job)
         rows = job.rows("unified").read().to_pandas()

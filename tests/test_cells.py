@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 from bench.config import CONF, load
 from bench.errors import UserError
 from bench.experiments import cells, plan
+from bench.settings import GROUPS
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 METHODS = sorted(file.stem for file in (CONF / "method").glob("*.yaml"))
@@ -23,7 +24,13 @@ def assert_composed(overrides, some=slice(None)):
             assert OmegaConf.to_container(mine.cfg[group], resolve=True) == OmegaConf.to_container(
                 theirs.cfg[group], resolve=True
             ), (cell, group)
+        assert as_run(read.whole(cell)) == as_run(theirs), cell
     return read
+
+
+def as_run(config):
+    """All that a run is told, to the type of every number."""
+    return config.names, OmegaConf.to_yaml(OmegaConf.masked_copy(config.cfg, [*GROUPS, "metric"]), sort_keys=True)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -60,6 +67,12 @@ def test_a_network_that_is_chosen_by_name_carries_it():
     assert read.of(plan.cells(read.config.cfg.experiment)[0]).names["model"] == "timm-resnet18"
 
 
+@pytest.mark.parametrize("words", ["[]", "[abs,pool]"])
+def test_post_processing_is_there_where_it_says_something(words):
+    choice = ["experiment=la_table1", "experiment.methods=[sm]", "experiment.models=[tiny]"]
+    assert assert_composed([*choice, "method=sm", f"method.post={words}"]).exact
+
+
 def test_a_word_for_a_switch_means_the_switch():
     choice = ["experiment=la_table1", "experiment.methods=[la]", "experiment.models=[tiny]"]
     base = load([*choice, "method=la", "method.clip=off"], builders=False)
@@ -67,9 +80,11 @@ def test_a_word_for_a_switch_means_the_switch():
     assert found.cfg.method.clip is False
 
 
-def test_no_cell_of_a_paper_is_composed(monkeypatch):
-    base = load(["experiment=la_table1"], builders=False)
+@pytest.mark.parametrize("experiment", ["la_table1", "trust"])  # trust: its rows are post-processed, too
+def test_no_cell_is_composed(monkeypatch, experiment):
+    base = load([f"experiment={experiment}"], builders=False)
     read = cells.Cells(base)
     monkeypatch.setattr(cells, "load", lambda _: pytest.fail("composed"))
     for cell in plan.cells(base.cfg.experiment):
         read.of(cell)
+        read.whole(cell)

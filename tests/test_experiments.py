@@ -171,6 +171,14 @@ def test_without_a_cell_the_configuration_stays_as_it_is():
     assert chosen(config.cfg, config.cfg.hydra.runtime.choices)["method"] == "sm"
 
 
+def test_a_sweep_reads_the_records_once_however_many_cells_it_has(monkeypatch, tmp_path):
+    read = []
+    monkeypatch.setattr(sweep.records, "load_runs", lambda results: read.append(results) or {})
+    config = load(["method=sm", "model.size=32", "data.limit=1", "metric=[]", f"paths.results={tmp_path}"])
+    sweep.outlook([config, config, config])
+    assert read == [tmp_path]
+
+
 def test_a_sweep_runs_the_cells_of_its_table_and_the_report_finds_them(tmp_path):
     choice = ["experiment=attexplore_table3", "experiment.models=[tiny]", "data=synthetic", "data.limit=1"]
     choice += ["experiment.methods=['N = 10','N = 20']", "model.size=32", "model.resize=32", "compute.device=cpu"]

@@ -6,18 +6,20 @@ its own, an override that adds or deletes), and where a cell's settings fit noth
 composed and checked. Numbers are not: 5.0 steps answer for 5.
 """
 
+import copy
 import functools
 from collections.abc import Iterable
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bench.config import Config, as_typed, chosen, load
+from bench.config import Config, as_typed, chosen, configured, load
 from bench.config import file as config_file
 from bench.experiments.plan import Cell
 from bench.ranges import SWITCH
+from bench.settings import AS_IF_NOT_THERE
 
 KEPT = ("data", "compute", "run")  # as the experiment has them; a cell may change values in them
 CHOSEN = ("model", "method", "metric")  # what a cell chooses
@@ -42,8 +44,25 @@ class Cells:
         cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
         if cfg is None:
             return load(overrides)
-        names = {"data": self.config.names["data"], "model": cell.model, "method": cell.row.method}
-        return Config(cfg, chosen(cfg, names), overrides)
+        return Config(cfg, chosen(cfg, self._names(cell)), overrides)
+
+    def whole(self, cell: Cell, more: Iterable[str] = ()) -> Config:
+        """What a cell is run with, checked.  more: overrides that it has besides. UserError: it cannot be run."""
+        overrides = [*self.config.overrides, *cell.overrides, *more]
+        cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
+        if cfg is None:
+            found = load([override for override in overrides if not override.startswith("experiment.cell=")])
+            del found.cfg.hydra
+            return found
+        whole = copy.deepcopy(self.config.cfg)
+        with open_dict(whole):
+            whole.pop("hydra", None)
+            whole.update({group: cfg[group] for group in (*CHOSEN, *KEPT)})
+            whole.experiment.cell = None
+        return configured(whole, self._names(cell), overrides)
+
+    def _names(self, cell: Cell) -> dict[str, str]:
+        return {"data": self.config.names["data"], "model": cell.model, "method": cell.row.method}
 
 
 def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides: list[str]) -> DictConfig | None:
@@ -58,17 +77,18 @@ def laid(kept: dict, model: str, method: str, metrics: Iterable[str], overrides:
     cfg = OmegaConf.merge(kept, *parts)
     for override in map(parsed, overrides):
         key = override.key_or_group
-        if key.partition(".")[0] in (*CHOSEN, *KEPT) and "." in key:
+        group, _, name = key.partition(".")
+        if group in (*CHOSEN, *KEPT) and name:
             value = override.value()
             word = isinstance(value, str) and value.lower() in SWITCH
-            if (
-                override.is_delete()
-                or override.is_add()
-                or word
-                or OmegaConf.select(cfg, key, default=ABSENT) is ABSENT
-            ):
+            silent = name in AS_IF_NOT_THERE.get(group, ())  # no file of conf/ says it
+            known = silent or OmegaConf.select(cfg, key, default=ABSENT) is not ABSENT
+            if override.is_delete() or override.is_add() or word or not known:
                 return None
-            OmegaConf.update(cfg, key, value, merge=True)
+            if silent and not value:
+                cfg[group].pop(name, None)
+            else:
+                OmegaConf.update(cfg, key, value, merge=True)
     return cfg
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import USUAL_SIZE, Config, configured, load
+from bench.config import USUAL_SIZE, Config, configured
 from bench.errors import UserError
+from bench.experiments.cells import Cells
 from bench.experiments.plan import Cell, cells, images
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source, open_source
@@ -36,15 +37,13 @@ def of_cell(config: Config) -> Config:
             raise UserError(f"An experiment chooses its {name} itself: instead of {key}=, experiment.{name}=[{value}].")
     if plan.cell >= (n := len(numbered := cells(plan))):
         raise UserError(f"experiment.cell={plan.cell}: {plan.name} has the cells 0 to {n - 1}.")
-    return composed(config, numbered[plan.cell])
+    return composed(config, [numbered[plan.cell]])[0]
 
 
-def composed(config: Config, cell: Cell) -> Config:
-    """The configuration of a cell: one for the forecast and for the cell's own run, so that it is composed once."""
-    overrides = [override for override in config.overrides if not override.startswith("experiment.cell=")]
-    found = load([*overrides, *cell.overrides, *images(config)])
-    del found.cfg.hydra
-    return Config(found.cfg, found.names, config.overrides)
+def composed(config: Config, numbered: list[Cell]) -> list[Config]:
+    """The configurations of cells: the same for the forecast and for a cell's own run."""
+    read, more = Cells(config), images(config)
+    return [replace(read.whole(cell, more), overrides=config.overrides) for cell in numbered]
 
 
 class Announcement(Callback):
@@ -66,7 +65,7 @@ class Announcement(Callback):
 
 
 def _cost(config: Config) -> str:
-    return outlook([composed(config, cell) for cell in cells(config.cfg.experiment)])[1]
+    return outlook(composed(config, cells(config.cfg.experiment)))[1]
 
 
 def outlook(configs: list[Config], jobs: str = "cell") -> tuple[list[Cost], str]:
@@ -83,14 +82,15 @@ def outlook(configs: list[Config], jobs: str = "cell") -> tuple[list[Cost], str]
 
     wanted = [shard(of(config)[1], config.cfg.run.shard) for config in configs]
     results = Path(configs[0].cfg.paths.results)
-    runs = [_of_these(records.load_runs(results), of(config)[0].collection) for config in configs]
+    there = records.load_runs(results)  # once: thousands of files, where a folder holds many tables
+    runs = [_of_these(there, of(config)[0].collection) for config in configs]
     left = _left(configs, wanted, runs, results)
     kept = [_kept(*of_job, results) for of_job in zip(configs, wanted, runs, strict=True)]
     found = costs(configs, lambda config, size: of(config, size)[0], left, kept)
     maps = sum(map(len, wanted))
-    there = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
+    done = f", {maps - sum(left):,} of the {maps:,} there already" if sum(left) < maps else ""
     images = plural(max(map(len, wanted)), "image")
-    return found, f"{plural(len(configs), jobs)} of {images}{there}: {total(configs, found)}"
+    return found, f"{plural(len(configs), jobs)} of {images}{done}: {total(configs, found)}"
 
 
 def _of_these(runs: Runs, collection: str | None) -> Runs:
