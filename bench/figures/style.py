@@ -29,11 +29,16 @@ CLEANING = {  # what matplotlib writes: what a page needs of it
 def save(figure: Figure, stem: Path) -> list[Path]:
     """<stem>.png and <stem>.pdf; the same picture, the same files."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]  # a name may hold a dot
-    FigureCanvasAgg(figure).print_png(files[0])  # savefig would draw each file twice, the first time for its layout
+    png, pdf = files(stem)
+    FigureCanvasAgg(figure).print_png(png)  # savefig would draw each file twice, the first time for its layout
     figure.set_layout_engine("none")  # laid out once, not once for each file
-    FigureCanvasPdf(figure).print_pdf(files[1], metadata={"CreationDate": None})
-    return files
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None})
+    return [png, pdf]
+
+
+def files(stem: Path) -> list[Path]:
+    """<stem>.png and <stem>.pdf; a name may hold a dot."""
+    return [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]
 
 
 def svg(figure: Figure) -> str:

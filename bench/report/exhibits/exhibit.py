@@ -9,7 +9,7 @@ the order of their names; figures of one place stand together.
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +20,11 @@ from omegaconf import DictConfig
 from bench.report.drawing import checked
 
 TOP = "At a glance"  # the place above the tables; any other is a section of its own, below them
+
+
+def at_once(write: Callable[..., list[Path]], stem: Path, *what) -> list[Path]:
+    """The files of a picture, when they are there; bench.figures.apart draws while the report goes on."""
+    return write(stem, *what)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class Found:
     lines: pd.DataFrame
     labels: Mapping[str, str] = field(default_factory=dict)  # {run_id: what tells it from another run of its cell}
     matching: Mapping = field(default_factory=dict)  # {(network, metric): {row: its runs}}
+    draw: Callable[..., list[Path]] = (
+        at_once  # of a picture that is one of many: draw(write, stem, …) is write(stem, …)
+    )
 
     @property
     def folder(self) -> Path:
