@@ -79,7 +79,7 @@ def write(document: Document, found: Found) -> list[Path]:
     """The document with its figures, and the page if it is one of everything; the paths, the Markdown first."""
     plan = found.cfg.get("experiment")
     with Apart() as apart:
-        document.figures = list(figures(found.lines, found.runs, plan, replace(found, draw=apart.draw)))
+        document.figures = figures(found.lines, found.runs, plan, replace(found, draw=apart.draw))
         document.notes += [note for figure in document.figures for note in figure.notes]
         paths = document.save(found.folder)
         paths += [found.folder / file for figure in document.figures for file in figure.files]
