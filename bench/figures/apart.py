@@ -4,8 +4,9 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 
 from bench.figures.style import files
@@ -36,7 +37,7 @@ class Apart:
             return write(stem, *what)
         if self._pool is None:
             # not forked: a copy of a process whose libraries run threads may wait for a lock that nobody holds
-            self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), initializer=_deaf)
+            self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), initializer=_of_the_report)
         self._begun.append(self._pool.submit(write, stem, *what))
         return files(stem)
 
@@ -54,6 +55,14 @@ class Apart:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _deaf() -> None:
-    """Ctrl-C goes to all processes of a terminal: the report's own ends the others."""
+def _of_the_report() -> None:
+    """What draws ends with the report, even one that is killed; Ctrl-C, which goes to all of a terminal, is the report's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_it, daemon=True).start()
+
+
+def _end_with_it() -> None:
+    report = parent_process()
+    if report:
+        report.join()
+    os._exit(1)
