@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.report import __main__ as report
 from bench.report import exhibits, quantities
 from bench.report.document import Document
-from bench.report.exhibits import forest, ranks
+from bench.report.exhibits import exhibit, forest, ranks
 from bench.report.exhibits.exhibit import Figure, Found
 from bench.store.rows import load_rows
 from metrics.quantities import Quantity
@@ -96,6 +96,25 @@ def test_an_exhibit_of_somebodys_own_is_found_by_its_folder(tmp_path, monkeypatc
     page = paths[-1].read_text()
     assert '<h2 id="my-place-title">My place</h2>' in page and "<svg>mine</svg>" in page and "<p>3 runs.</p>" in page
     assert '<a href="#my-place">' in page
+
+
+def test_who_draws_nothing_is_asked_last_and_stands_in_its_place(tmp_path, monkeypatch):
+    asked = []
+    for name, head in (("aa_page", "DRAWN = False"), ("zz_picture", "")):
+        lines = (
+            head,
+            "def exhibit(lines, runs, plan, found):",
+            f"    found.append({name!r})",
+            f"    return [{name!r}]",
+        )
+        (tmp_path / f"{name}.py").write_text("\n".join(lines))
+    monkeypatch.setattr(exhibits, "__path__", [str(tmp_path)])
+    try:
+        assert exhibit.figures(None, {}, None, asked) == ["aa_page", "zz_picture"]
+    finally:
+        for name in asked:
+            sys.modules.pop(f"bench.report.exhibits.{name}", None)
+    assert asked == ["zz_picture", "aa_page"]
 
 
 def test_a_metric_that_nobody_explains_is_an_error():

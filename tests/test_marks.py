@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bench.report import marks
 from bench.report.marks import critical_value, mark, two_digits
 
 random = np.random.default_rng()
@@ -98,6 +99,16 @@ def test_more_rows_make_a_larger_difference_necessary():
     off = scores - scores.mean(axis=0)
     assert critical_value(off) > critical_value(off[:, :3]) + 0.4 > critical_value(off[:, :2]) + 0.4
     assert critical_value(off[:, :2]) == pytest.approx(2.01, abs=0.15)  # t of a single pair
+
+
+def test_resamples_that_are_kept_are_those_that_would_be_drawn(monkeypatch):
+    scores = random.normal(size=(60, 4))
+    off = scores - scores.mean(axis=0)
+    monkeypatch.setattr(marks, "RESAMPLED_AT_ONCE", 60 * 700)  # of 2,000 draws: three parts, the last of which is short
+    kept = [critical_value(off), critical_value(off)]
+    monkeypatch.setattr(marks, "RESAMPLED_KEPT", 0)
+    assert kept == [critical_value(off)] * 2
+    assert sum(len(part) for part in marks._resamples(60, 2000)) == 2000
 
 
 def test_images_needed_are_those_at_which_the_same_test_tells_them_apart():

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito: for every colour vision
@@ -27,11 +29,16 @@ CLEANING = {  # what matplotlib writes: what a page needs of it
 def save(figure: Figure, stem: Path) -> list[Path]:
     """<stem>.png and <stem>.pdf; the same picture, the same files."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]  # a name may hold a dot
-    figure.savefig(files[0])
+    png, pdf = files(stem)
+    FigureCanvasAgg(figure).print_png(png)  # savefig would draw each file twice, the first time for its layout
     figure.set_layout_engine("none")  # laid out once, not once for each file
-    figure.savefig(files[1], metadata={"CreationDate": None})
-    return files
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None})
+    return [png, pdf]
+
+
+def files(stem: Path) -> list[Path]:
+    """<stem>.png and <stem>.pdf; a name may hold a dot."""
+    return [stem.with_name(f"{stem.name}.{ending}") for ending in ("png", "pdf")]
 
 
 def svg(figure: Figure) -> str:

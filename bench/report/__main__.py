@@ -11,6 +11,7 @@ A cell of a table shows the run whose settings are those of the experiment; a ce
 """
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ from omegaconf import DictConfig
 from bench.cli import command
 from bench.config import elsewhere, load
 from bench.errors import UserError
+from bench.figures.apart import Apart
 from bench.report import everything, lines, page, paper_table, table
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Found, figures
@@ -75,11 +77,13 @@ def make(overrides: list[str]) -> tuple[Document, Found]:
 
 def write(document: Document, found: Found) -> list[Path]:
     """The document with its figures, and the page if it is one of everything; the paths, the Markdown first."""
-    document.figures = list(figures(found.lines, found.runs, found.cfg.get("experiment"), found))
-    document.notes += [note for figure in document.figures for note in figure.notes]
-    paths = document.save(found.folder)
-    paths += [found.folder / file for figure in document.figures for file in figure.files]
-    return paths if found.cfg.get("experiment") else [*paths, page.write(found.folder, document)]
+    plan = found.cfg.get("experiment")
+    with Apart() as apart:
+        document.figures = figures(found.lines, found.runs, plan, replace(found, draw=apart.draw))
+        document.notes += [note for figure in document.figures for note in figure.notes]
+        paths = document.save(found.folder)
+        paths += [found.folder / file for figure in document.figures for file in figure.files]
+        return paths if plan else [*paths, page.write(found.folder, document)]
 
 
 def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overrides: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from bench.report.intervals import FEW, units
 LEVEL, POWER = 0.05, 0.80
 DRAWS = 2000
 RESAMPLED_AT_ONCE = 2_000_000  # values held in memory while resampling
+RESAMPLED_KEPT = 20_000_000  # of one byte, for the next column
 VANISHING = 1e-12  # a variance below this share of the squares is rounding
 ROUNDING = 1e-9  # a difference of means below this share of the largest score is none
 
@@ -112,12 +113,15 @@ def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
 def _resamples(count: int, draws: int) -> Iterable[np.ndarray]:
     """How often each unit is drawn, [rows, count] in turn: the same for every column of so many units."""
     rows = max(1, RESAMPLED_AT_ONCE // count)
-    return [_resample_of(count, draws)] if rows >= draws else _resampled(count, draws, rows)
+    if count * draws > RESAMPLED_KEPT:
+        return _resampled(count, draws, rows)
+    return (_resample_of(count, draws)[block].astype(float) for block in _blocks(draws, rows))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=4)  # all images, those of low and of high confidence: a report's next column has as many
 def _resample_of(count: int, draws: int) -> np.ndarray:
-    return next(_resampled(count, draws, draws))
+    rows = max(1, RESAMPLED_AT_ONCE // count)
+    return np.concatenate([part.astype(np.uint8) for part in _resampled(count, draws, rows)])  # 256 times: 1 in 256!
 
 
 def _resampled(count: int, draws: int, most: int) -> Iterator[np.ndarray]:

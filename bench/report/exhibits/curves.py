@@ -62,7 +62,7 @@ def figure(
     page: bool = True,
 ) -> Figure:
     """Panels with one legend, drawn into the report's folder of figures; page: and into its page."""
-    files = plots.write(found.folder / "figures" / stem, panels, styles)
+    files = found.draw(plots.write, found.folder / "figures" / stem, panels, styles)
     pictures = tuple(
         (f"{panel.title}: {title}", plots.svg(f"{stem}-{i}", panel, styles))
         for i, panel in enumerate(panels if page else ())

@@ -3,13 +3,14 @@
     def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterable[Figure]
 
 lines: the report's, as bench.report.lines has them, and `kind`, what a quantity is. runs: the records that it draws on, by
-run id. plan: the experiment, None of a report on all rows. Every file of the folder that has such a function is asked, in
-the order of their names; figures of one place stand together.
+run id. plan: the experiment, None of a report on all rows. Every file of the folder that has such a function is asked; its
+figures come in the order of the files' names, and those of one place stand together. A file whose DRAWN is False makes no
+pictures and is asked after the others, while theirs are drawn.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -20,6 +21,11 @@ from omegaconf import DictConfig
 from bench.report.drawing import checked
 
 TOP = "At a glance"  # the place above the tables; any other is a section of its own, below them
+
+
+def at_once(write: Callable[..., list[Path]], stem: Path, *what) -> list[Path]:
+    """The files of a picture, when they are there; bench.figures.apart draws while the report goes on."""
+    return write(stem, *what)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,9 @@ class Found:
     lines: pd.DataFrame
     labels: Mapping[str, str] = field(default_factory=dict)  # {run_id: what tells it from another run of its cell}
     matching: Mapping = field(default_factory=dict)  # {(network, metric): {row: its runs}}
+    draw: Callable[..., list[Path]] = (
+        at_once  # of a picture that is one of many: draw(write, stem, …) is write(stem, …)
+    )
 
     @property
     def folder(self) -> Path:
@@ -72,10 +81,14 @@ class Figure:
         return cls(**plain | pairs | {name: tuple(plain[name]) for name in ("files", "notes")})
 
 
-def figures(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
+def figures(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> list[Figure]:
     """All that the exhibits of this folder make of a report."""
     package = importlib.import_module(__package__)
-    for file in sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name):
-        module = importlib.import_module(f"{__package__}.{file.name}")
-        if hasattr(module, "exhibit"):
-            yield from module.exhibit(lines, runs, plan, found)
+    names = sorted(file.name for file in pkgutil.iter_modules(package.__path__))
+    modules = {name: importlib.import_module(f"{__package__}.{name}") for name in names}
+    made = {
+        name: list(module.exhibit(lines, runs, plan, found))
+        for name, module in sorted(modules.items(), key=lambda item: not getattr(item[1], "DRAWN", True))
+        if hasattr(module, "exhibit")
+    }
+    return [figure for name in sorted(made) for figure in made[name]]

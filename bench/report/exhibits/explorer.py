@@ -16,6 +16,7 @@ from bench.report.explorer import rooms
 from bench.report.templates import environment
 
 PLACE = "Explore"
+DRAWN = False  # by the page
 VIEWS = {
     "means": "Means",
     "ranks": "Ranks",

@@ -40,7 +40,7 @@ def figure(
     """The charts of one network, metric and data, drawn beside the report; page: and into its page."""
     data, model, metric = of
     stem = f"figures/{kind}_{slug(*of)}" if plan is None else f"{plan.name}_{kind}_{slug(model, metric)}"
-    files = tuple(str(file.relative_to(found.folder)) for file in ranked.write(found.folder / stem, charts))
+    files = tuple(str(file.relative_to(found.folder)) for file in found.draw(ranked.write, found.folder / stem, charts))
     title = f"{what}: {model} · {metric} · {data}"
     drawn = charts if page else ()  # of all rows it is the explorer that shows them
     pictures = tuple((f"{chart.title}, {title}", ranked.svg(f"{stem}-{k}", chart)) for k, chart in enumerate(drawn))
