@@ -28,6 +28,7 @@ from methods.parts.gradient import input_gradient, probability
 from metrics.infidelity import infidelity
 
 DRAWS = 30  # of infidelity
+ORDERS = ("channel_union", "channel", "element")
 Pairs = tuple[tuple[str, str], ...]
 VARIANTS: dict[int, Pairs] = {  # by entry: methods that one name stands for, in the pairs that are told apart
     11: (("la", "la_paper"), ("la", "la_algorithm1")),
@@ -115,8 +116,10 @@ def union(sight: Sight) -> Iterator[Finding]:
     maps = {name: sight.map(name) for name in ("sm", "ig")}
     shown = {name: numbers(shown_at_a_third(of)) for name, of in {RANDOM: sight.map(RANDOM), **maps}.items()}
     yield from sight.beside("pixels shown at a third of the axis", [shown])
-    for order in ("channel_union", "channel", "element"):
+    for order in ORDERS:
         yield from sight.games(maps, order=order)
+    insertions = {order: numbers(sight.control(order)["insertion"]) for order in ORDERS}
+    yield from sight.beside("INS of a random map", [insertions], [("channel_union", "element")])
 
 
 def one_sign(sight: Sight) -> Iterator[Finding]:
