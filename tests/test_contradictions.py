@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.rng import Rng
 from bench.running.forecast import Stub
+from bench.store.rows import load_rows
 from bench.studies.contradictions import cost, entries, released, tables, words
 from bench.studies.contradictions.sight import Sight
 from methods.random import random_map
@@ -297,3 +298,14 @@ def test_every_finding_has_an_entry_in_the_page(tmp_path, monkeypatch, capsys):
         int(n) for n, text in re.findall(r'<a id="c(\d+)"></a>(.*?)(?=<a id|\Z)', page, re.S) if "**Here" in text
     }
     assert measured == numbers == {*command.MEASURED}
+
+
+def test_the_rows_of_the_reference_say_what_the_page_says_of_aii():
+    rows = load_rows(ROOT / "results" / "reference")
+    rows = rows[(rows["status"] == "ok") & (rows["metric"] == "unified")].set_index("image_id")
+    of = {name: part.sort_index() for name, part in rows.groupby("method") if name in ("aii", "agi")}
+    columns = [{name: part[q].to_numpy() for name, part in of.items()} for q in ("insertion", "deletion")]
+    measured, says = said(columns, apart=[("aii", "agi")], classes=of["aii"]["label"].to_numpy())["aii less agi"]
+    assert says == "cannot tell / above"
+    page = " ".join((ROOT / "docs" / "contradictions.md").read_text().split())
+    assert f"`aii` less `agi` is {measured.replace('-', '−')}" in page
