@@ -90,8 +90,9 @@ docs: $(VENV)/docs ## the documentation as a site, build/site, links checked
 sanity: $(VENV)/demo ## do maps change when the network forgets? A guard: exits with 1 where they do not
 	$(PY) -m bench.sanity -m method=$(or $(call COMMAS,$(METHODS)),sm$(comma)ig) model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
 
-contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells
-	$(PY) scripts/measure_contradictions.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) $(SETTINGS)
+contradictions: $(VENV)/demo ## measure what docs/contradictions.md tells; ENTRIES="9 12" some of it, STEPS=14 with coarser curves
+	$(PY) scripts/measure_contradictions.py model=$(or $(MODELS),tiny) data=$(or $(DATA),synthetic) \
+	  $(if $(ENTRIES),entries=$(call COMMAS,$(ENTRIES))) $(if $(STEPS),steps=$(STEPS)) $(SETTINGS)
 
 identify-images: $(VENV)/demo ## which of the papers' two image sets lies at ROOT=…
 	$(PY) scripts/identify_images.py data=$(or $(DATA),la_release) $(SETTINGS)

@@ -1,0 +1,1 @@
+"""What docs/contradictions.md tells, measured: on the printed tables, and on a network."""
