@@ -108,6 +108,23 @@ def test_what_the_page_of_the_reference_says_is_in_its_rows():
     assert sum(len(form.findall(text)) for form in (MEAN, PAIR, TAU, COUNT)) >= 20
 
 
+def test_the_front_pages_table_is_that_of_the_reference():
+    """Means of the rows themselves; intervals and marks of the table that a report made of them."""
+    lines = pd.read_csv(FOLDER / "report" / "reference_a.csv").query("metric == 'unified' and confidence == 'all'")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| `(\w+)` \| (\S+ ± .+) \| (\S+ ± .+) \| (\S+ ± .+) \|$", page, re.M)
+    assert len(found) == 13 and f"of {lines['row'].nunique()} rows" in page
+    rows = Rows(FOLDER)
+    for method, *said in found:
+        for text, quantity in zip(said, ("insertion", "deletion", "gap"), strict=True):
+            line = lines[(lines["row"] == method) & (lines["quantity"] == quantity)].iloc[0]
+            mean, half = re.sub(r"[*†]", "", text).strip().replace("−", "-").split(" ± ")
+            assert (mean, half) == (f"{line['mean']:.3f}", f"{(line['ci_high'] - line['ci_low']) / 2:.3f}")
+            assert mean == f"{rows.scores(None, 'unified', quantity)[method].mean():.3f}"
+            mark = {"best": "*", "level": "†"}.get(line["standing"], "")
+            assert ("*" if "*" in text else "†" if "†" in text else "") == mark, (method, quantity)
+
+
 def test_a_wrong_number_is_found(tmp_path):
     for method in ("sg", "sm", "ig"):
         job = small_job(tmp_path, "data=synthetic", "data.limit=16", f"method={method}", "metric.unified.step=768")

@@ -3,8 +3,9 @@
 Insertion and deletion, IG, SmoothGrad, DeepLIFT, occlusion, Guided IG and Score-CAM, each with the same images, classes,
 steps and images a pass on all sides: a plain loop as a paper's script has it, Captum, Quantus, torch-cam, pytorch-grad-cam
 and saliency, as far as they are installed. First everybody is asked for the numbers: who computes something else is named,
-with the difference, and not timed. EfficientNet-Lite0 on photographs, unless model= and data= say otherwise; some five
-minutes on two cores that nobody else uses (a busy machine slows all sides, and widens the spread).
+with the difference, and not timed. Guided IG, whose paths rounding decides, is set side by side in float64.
+EfficientNet-Lite0 on photographs, unless model= and data= say otherwise; some five minutes on two cores that nobody else
+uses (a busy machine slows all sides, and widens the spread).
 
     rounds=3                  times that everything is measured
     only=unified,ig           these alone
@@ -39,6 +40,7 @@ from bench.studies import study
 ROUNDS = 3
 USUAL = ("model=efficientnet_lite0", "data=photos", "data.limit=8", "compute.workers=0")
 LAYER = {("scorecam", "efficientnet_lite0"): ["blocks.2"]}  # 40 channels, where the last layer has 1280
+EXACT = ["compute.precision=fp64"]
 MAPS = ["method=ig", "method.steps=4"]  # that scores are of
 
 
@@ -82,21 +84,20 @@ def compete(
     wanted, rest = Wanted.of(arguments)
     given = {override.partition("=")[0] for override in rest}
     overrides = [*(usual for usual in USUAL if usual.partition("=")[0] not in given), *rest]
-    job = open_job(load([*overrides, *MAPS, "metric=[unified]"]))
-    on = first_batch(job)
-    net = as_loaded(job, on)
-    maps = maps_of(job, on)
+    usual = handed_out(overrides)
     engine = with_engine(overrides, wanted.engine)
     results = []
     for contest in tqdm([c for c in CONTESTS if c.name in wanted.only], desc="contests", unit="contest", disable=None):
-        settings = [*overrides, *contest.overrides(net.preprocessing.size)]
-        settings += [f"method.layer={layer}" for layer in LAYER.get((contest.name, job.config.names["model"]), [])]
-        material = Material(like(job, settings), on, net, maps)
+        of_all = [*overrides, *(EXACT if contest.exact else [])]
+        given_to_all = handed_out(of_all) if contest.exact else usual
+        settings = [*of_all, *contest.overrides(usual.net.preprocessing.size)]
+        settings += [f"method.layer={layer}" for layer in LAYER.get((contest.name, usual.job.config.names["model"]), [])]
+        material = replace(given_to_all, job=like(given_to_all.job, settings))
         faster = {}
         if engine and contest.without_gradients:
             faster = {f"{OURS}, {wanted.engine}": replace(material, job=like(engine, settings))}
         results.append(held(contest, material, faster, wanted.rounds, read))
-    return results, job.results, tables.facts(job, on, wanted.rounds, arguments)
+    return results, usual.job.results, tables.facts(usual.job, usual.on, wanted.rounds, arguments)
 
 
 def held(
@@ -115,6 +116,13 @@ def held(
     works = {name: work for name, work in works.items() if name == OURS or verdicts[name].word == SAME}
     seconds = alternating(works, rounds, clock(material.job, read)) if len(works) > 1 else {}
     return Result(contest, verdicts, seconds, material.width)
+
+
+def handed_out(overrides: list[str]) -> Material:
+    """What all sides get, before a contest says by which settings."""
+    job = open_job(load([*overrides, *MAPS, "metric=[unified]"]))
+    on = first_batch(job)
+    return Material(job, on, as_loaded(job, on), maps_of(job, on))
 
 
 def as_loaded(job: Job, on: Bench) -> Network:

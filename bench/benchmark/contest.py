@@ -101,6 +101,7 @@ class Contest:
     tolerance: float
     absolute: bool = False
     without_gradients: bool = False  # so that an engine may compute it, too
+    exact: bool = False  # in float64, where rounding would make other numbers
     read: Callable[[Tensor], Tensor] = as_it_is  # of both sides, before they are compared
 
 
