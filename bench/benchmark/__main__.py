@@ -91,7 +91,9 @@ def compete(
         of_all = [*overrides, *(EXACT if contest.exact else [])]
         given_to_all = handed_out(of_all) if contest.exact else usual
         settings = [*of_all, *contest.overrides(usual.net.preprocessing.size)]
-        settings += [f"method.layer={layer}" for layer in LAYER.get((contest.name, usual.job.config.names["model"]), [])]
+        settings += [
+            f"method.layer={layer}" for layer in LAYER.get((contest.name, usual.job.config.names["model"]), [])
+        ]
         material = replace(given_to_all, job=like(given_to_all.job, settings))
         faster = {}
         if engine and contest.without_gradients:
