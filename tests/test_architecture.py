@@ -23,6 +23,7 @@ GROUND |= {
     "bench.settings",
     "bench.build",
     "bench.cli",
+    "bench.cores",
     "bench.filename",
     "bench.modules",
     "bench.markup",

@@ -41,7 +41,7 @@ class Cells:
     def of(self, cell: Cell) -> Config:
         """model, method, metric, data, compute and run of a cell, and its names."""
         overrides = [*self.config.overrides, *cell.overrides]
-        cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
+        cfg = self._laid(cell, overrides)
         if cfg is None:
             return load(overrides)
         return Config(cfg, chosen(cfg, self._names(cell)), overrides)
@@ -49,7 +49,7 @@ class Cells:
     def whole(self, cell: Cell, more: Iterable[str] = ()) -> Config:
         """What a cell is run with, checked.  more: overrides that it has besides. UserError: it cannot be run."""
         overrides = [*self.config.overrides, *cell.overrides, *more]
-        cfg = laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
+        cfg = self._laid(cell, overrides)
         if cfg is None:
             found = load([override for override in overrides if not override.startswith("experiment.cell=")])
             del found.cfg.hydra
@@ -60,6 +60,9 @@ class Cells:
             whole.update({group: cfg[group] for group in (*CHOSEN, *KEPT)})
             whole.experiment.cell = None
         return configured(whole, self._names(cell), overrides)
+
+    def _laid(self, cell: Cell, overrides: list[str]) -> DictConfig | None:
+        return laid(self.kept, cell.model, cell.row.method, cell.metrics, overrides) if self.exact else None
 
     def _names(self, cell: Cell) -> dict[str, str]:
         return {"data": self.config.names["data"], "model": cell.model, "method": cell.row.method}

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from types import TracebackType
 
+from bench.cores import cores_here
 from bench.figures.style import files
 
 HERE = 4  # pictures drawn without other processes, each of which takes a second to start
@@ -24,8 +25,7 @@ class Apart:
 
     def __init__(self, cores: int | None = None):
         """cores: None: those that this process may use."""
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._workers = min(usable if cores is None else cores, MOST)
+        self._workers = min(cores_here() if cores is None else cores, MOST)
         self._drawn = 0
         self._pool: ProcessPoolExecutor | None = None
         self._begun: list[Future] = []

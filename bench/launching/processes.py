@@ -12,6 +12,7 @@ from typing import Annotated
 
 import torch
 
+from bench.cores import cores_here
 from bench.errors import UserError
 from bench.launching.part import End, Part, Settings
 from bench.launching.queue import pulled
@@ -52,11 +53,6 @@ def gpu_places(settings: Gpus) -> list[dict[str, str]]:
 def core_places(settings: Cores) -> list[dict[str, str]]:
     processes = settings["processes"] or max(1, cores_here() // settings["cores"])
     return [_threads(settings["cores"], forced=True) for _ in range(processes)]
-
-
-def cores_here() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _threads(n: int, *, forced: bool) -> dict[str, str]:

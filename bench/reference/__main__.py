@@ -28,8 +28,9 @@ from omegaconf import OmegaConf
 
 from bench.cli import command
 from bench.config import CONF, load
+from bench.cores import cores_here
 from bench.errors import UserError, did_you_mean
-from bench.launching.processes import THREADS, cores_here, told_when_orphaned
+from bench.launching.processes import THREADS, told_when_orphaned
 from bench.reference.units import Outcome, Unit, carry_out, given, units
 from bench.running.compute import find_device
 from bench.text import duration, plural

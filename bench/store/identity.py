@@ -99,12 +99,12 @@ class Identity:
         metric draws, seed.
         """
         own = {f"code.{name}" for name in _builders(self.method)}
-        draws = self.seed["draws"] if isinstance(self.seed, dict) else self.seed
+        flat = self.flat()
         return {
             key: value
-            for key, value in self.flat().items()
+            for key, value in flat.items()
             if not key.startswith(("method.", "seed")) and key not in {"device", *own}
-        } | ({"seed": str(draws)} if drawn else {})
+        } | ({"seed": flat["seed"]} if drawn else {})
 
 
 def differences(identities: Mapping[str, Identity]) -> dict[str, str]:
