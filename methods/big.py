@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.notes import note
+from bench.passes import count_own
 from bench.ranges import Between, Count, Reach
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -47,17 +48,31 @@ def boundary_integrated_gradients(
     """p_c(x) - p_c(x*) shared out over the input values, signed, in units of probability.
 
     alpha: in units of x.  steps: of the attack, at most.  stop: at the first adversarial point.  accumulate_grad: add
-    up the attack's gradients.  points: of the integral.  rng: ignored, the method is deterministic.
+    up the attack's gradients.  points: of the integral.  rng: draws nothing, the method is deterministic.
     """
-    journey = attack(model, x, target, alpha=alpha, steps=steps, stop=stop, accumulate_grad=accumulate_grad)
+    alone = count_own(rng.ids)
+    how = {"alpha": alpha, "steps": steps, "stop": stop, "accumulate_grad": accumulate_grad}
+    journey = attack(model, x, target, **how, own=alone)  # type: ignore[arg-type]
+    attribution = straight_line(model, journey.end, x, target, alone, steps=points)
     note(forward_passes=journey.looks + points, backward_passes=journey.steps + points)
-    return straight_line(model, journey.end, x, target, steps=points)
+    return attribution
 
 
 def attack(
-    model: nn.Module, x: Images, target: Targets, *, alpha: float, steps: int, stop: bool, accumulate_grad: bool
+    model: nn.Module,
+    x: Images,
+    target: Targets,
+    *,
+    alpha: float,
+    steps: int,
+    stop: bool,
+    accumulate_grad: bool,
+    own: int | None = None,
 ) -> Journey:
-    """Ends at x*. What the steps leave on the way is the gradient, so that their sum is the pile."""
+    """Ends at x*. What the steps leave on the way is the gradient, so that their sum is the pile.
+
+    own: how many places hold an image of their own; None: all.
+    """
 
     def descend(now: Slots) -> tuple[Images, Images, Tensor]:
         c = target[now.image]
@@ -68,4 +83,4 @@ def attack(
         adversarial = (logits.argmax(dim=1) != c) & (now.taken > 0)
         return point, gradient, adversarial if stop else torch.zeros_like(adversarial)
 
-    return follow(x, descend, runs=1, steps=steps, width=-(-len(x) // 4) if stop else len(x))
+    return follow(x, descend, runs=1, steps=steps, width=-(-len(x) // 4) if stop else len(x), own=own)

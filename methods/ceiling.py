@@ -13,16 +13,22 @@ Agrees with: a slow rewrite, one image and one patch at a time. Cost: for each n
 forward passes, twice that for gap.
 """
 
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from bench.exact import exact
+from bench.notes import note
+from bench.passes import count_own, through
 from bench.ranges import Between
 from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import at
+
+Gains = Callable[[Iterable[Tensor]], Iterator[Tensor]]  # of masks of what has gone, bool [B, H, W] each, the objective, [B]
 
 
 @torch.no_grad()
@@ -35,17 +41,20 @@ def ceiling_map(
     side: Annotated[int, Between(2, 14)],
     optimises: Literal["insertion", "gap"],
 ) -> Images:
-    """From n, the patch that goes first, to 1; the same in all channels. One candidate of each image a pass.
+    """From n, the patch that goes first, to 1; the same in all channels.
 
     side: patches along a side, of the finest search.  optimises: the score that each step makes as large as it can.
     """
-    found = torch.stack([_searched(model, x, target, k, optimises) for k in _sides(side)])  # [searches, B, H, W]
-    areas = torch.stack([_area(model, x, target, of, optimises) for of in found])
+    gains = partial(_gains, model, x, target, count_own(rng.ids), optimises)
+    found = torch.stack([_searched(gains, x, k) for k in _sides(side)])  # [searches, B, H, W]
+    areas = torch.stack([_area(gains, order) for order in found])
+    taken = torch.full((len(x),), passes(model, side=side, optimises=optimises)[0])
+    note(forward_passes=taken, backward_passes=0 * taken)
     best = found[areas.argmax(dim=0), torch.arange(len(x), device=x.device)]
     return best[:, None].expand_as(x).contiguous()
 
 
-def _searched(model: nn.Module, x: Images, target: Targets, side: int, optimises: str) -> Tensor:
+def _searched(gains_of: Gains, x: Images, side: int) -> Tensor:
     """[B, H, W]: what is found on side² patches."""
     label, n = _patches(x, side), side * side
     images = torch.arange(len(x), device=x.device)
@@ -53,20 +62,24 @@ def _searched(model: nn.Module, x: Images, target: Targets, side: int, optimises
     for step in range(n):
         gains = torch.full_like(value, -torch.inf)
         left = (value == 0).nonzero()[:, 1].view(len(x), n - step)  # of each image the patches that have not gone
-        for candidate in left.unbind(dim=1):
-            gone = value > 0
-            gone[images, candidate] = True
-            gains[images, candidate] = _gain(model, x, target, gone[:, label][:, None], optimises)
+        candidates = left.unbind(dim=1)
+        for candidate, gain in zip(candidates, gains_of(_with(value > 0, c)[:, label] for c in candidates), strict=True):
+            gains[images, candidate] = gain
         value[images, gains.argmax(dim=1)] = n - step
     return value[:, label]
 
 
-def _area(model: nn.Module, x: Images, target: Targets, order: Tensor, optimises: str) -> Tensor:
+def _with(gone: Tensor, candidate: Tensor) -> Tensor:
+    """bool [B, n], in which of each image its candidate, [B], has gone too."""
+    return gone.scatter(1, candidate[:, None], True)
+
+
+def _area(gains_of: Gains, order: Tensor) -> Tensor:
     """[B]: the objective's mean as sixteenths of the pixels go, the highest values first."""
     ranked = exact(order.flatten(1)).argsort(dim=1, descending=True, stable=True)
-    rank = ranked.argsort(dim=1).view_as(order).to(x.device)
+    rank = ranked.argsort(dim=1).view_as(order).to(order.device)
     pixels = order[0].numel()
-    return sum(_gain(model, x, target, (rank < k * pixels // 16)[:, None], optimises) for k in range(1, 16)) / 15  # type: ignore[return-value]
+    return sum(gains_of(rank < k * pixels // 16 for k in range(1, 16))) / 15  # type: ignore[return-value]
 
 
 def _sides(side: int) -> list[int]:
@@ -74,13 +87,16 @@ def _sides(side: int) -> list[int]:
     return [side >> k for k in range(side.bit_length()) if side >> k >= 2]
 
 
-def _gain(model: nn.Module, x: Images, target: Targets, gone: Tensor, optimises: str) -> Tensor:
-    """[B], float. gone: bool [B, 1, H, W]."""
+def _gains(
+    model: nn.Module, x: Images, target: Targets, own: int, optimises: str, gone: Iterable[Tensor]
+) -> Iterator[Tensor]:
+    """[B], float, of each mask of what has gone.  gone: bool [B, H, W] each."""
     nothing = torch.zeros_like(x)
-    shown = at(model(torch.where(gone, x, nothing)).softmax(dim=1), target)
-    if optimises == "insertion":
-        return shown
-    return shown - at(model(torch.where(gone, nothing, x)).softmax(dim=1), target)
+    sides = {"insertion": [(x, nothing)], "gap": [(x, nothing), (nothing, x)]}[optimises]
+    frames = (torch.where(mask[:, None], *side) for mask in gone for side in sides)
+    seen = through(lambda images, places: (at(model(images).softmax(dim=1), target[places]),), frames, own)
+    for (shown,) in seen:
+        yield shown - next(seen)[0] if len(sides) == 2 else shown
 
 
 def _patches(x: Images, side: int) -> Tensor:

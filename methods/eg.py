@@ -13,15 +13,17 @@ Agrees with: the closed form where p_t is linear; captum `IntegratedGradients` w
 Cost: `draws` forward and backward passes.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
 
+from bench.passes import count_own
 from bench.ranges import Count
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.parts.gradient import input_gradient, per_image, probability
+from methods.parts.gradient import per_image, probability_gradients
 
 
 def expected_gradients(
@@ -34,9 +36,15 @@ def expected_gradients(
     references: Callable[[Rng, Images], Images],
 ) -> Images:
     """Signed, in units of probability.  references: deals each image another one (bench/references.py)."""
+    away = deque[Images]()  # x - r, of draws whose gradient is to come
+
+    def points() -> Iterator[Images]:
+        for _ in range(draws):
+            r = references(rng, x)
+            away.append(x - r)
+            yield r + per_image(rng.uniform().to(x.dtype)) * away[-1]
+
     total = torch.zeros_like(x)
-    for _ in range(draws):
-        r = references(rng, x)
-        a = per_image(rng.uniform().to(x.dtype))
-        total += (x - r) * input_gradient(model, r + a * (x - r), probability(target))
+    for gradient in probability_gradients(model, points(), target, count_own(rng.ids)):
+        total += away.popleft() * gradient
     return total / draws

@@ -13,6 +13,7 @@ from typing import Annotated
 import torch
 from torch import nn
 
+from bench.passes import count_own
 from bench.ranges import Between, Share
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -30,6 +31,6 @@ def integrated_gradients(
 ) -> Images:
     """p_t(x) - p_t(x0) shared out over the input values, signed, in units of probability.
 
-    baseline: grey level of x0, in the units of x.  rng: ignored, the method is deterministic.
+    baseline: grey level of x0, in the units of x.  rng: draws nothing, the method is deterministic.
     """
-    return straight_line(model, torch.full_like(x, baseline), x, target, steps=steps)
+    return straight_line(model, torch.full_like(x, baseline), x, target, count_own(rng.ids), steps=steps)

@@ -16,6 +16,7 @@ Cost: T forward and backward passes and 1 forward pass (none if T = steps); on E
 from torch import Tensor, nn
 
 from bench.notes import note
+from bench.passes import count_own
 from bench.ranges import Count, Reach
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -35,7 +36,7 @@ def boundary_attribution(
 ) -> Images:
     """Never negative, in units of probability: how far each input value lowered p_c on the way to another class.
 
-    alpha, box: in units of x.  rng: ignored, the method is deterministic.
+    alpha, box: in units of x.  rng: draws nothing, the method is deterministic.
     """
 
     def descend(now: Slots) -> tuple[Images, Images, Tensor]:
@@ -45,6 +46,6 @@ def boundary_attribution(
         point = (now.point - alpha * direction.sign()).clamp(now.origin - box, now.origin + box).clamp(0, 1)
         return point, -gradient * (point - now.point), (logits.argmax(dim=1) != c) & (now.taken > 0)
 
-    journey = follow(x, descend, runs=1, steps=steps, width=-(-len(x) // 4))
+    journey = follow(x, descend, runs=1, steps=steps, width=-(-len(x) // 4), own=count_own(rng.ids))
     note(forward_passes=journey.looks, backward_passes=journey.steps)
     return journey.total

@@ -10,12 +10,16 @@ Agrees with: a slow rewrite of the released code; the closed form where p_t is l
 """
 
 import math
+from collections import deque
+from collections.abc import Iterator
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from bench.notes import note
+from bench.passes import count_own, through
 from bench.ranges import Between
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -34,17 +38,24 @@ def rise(
 ) -> Images:
     """Not negative, the same in all channels, in units of probability.
 
-    masks: N.  cells: s.  share: p, of the cells that a mask shows.  One mask of each image a pass: memory does not grow with
-    masks.
+    masks: N.  cells: s.  share: p, of the cells that a mask shows.  Memory does not grow with masks.
     """
+    shown = deque[Tensor]()  # masks whose pass is to come
+
+    def masked() -> Iterator[Images]:
+        for _ in range(masks):
+            shown.append(random_mask(rng, x, cells, share))
+            yield (x * shown[-1]).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
+
+    @torch.no_grad()
+    def seen(images: Images, places: Tensor) -> tuple[Tensor]:
+        return (at(model(images).softmax(dim=1), target[places]),)
+
     total = torch.zeros_like(x[:, :1])
-    for _ in range(masks):
-        mask = random_mask(rng, x, cells, share)
-        with torch.no_grad():
-            seen = model(
-                (x * mask).contiguous(memory_format=torch.channels_last)
-            )  # the layout in which images are placed
-        total += per_image(at(seen.softmax(dim=1), target)) * mask
+    for (p,) in through(seen, masked(), count_own(rng.ids)):
+        total += per_image(p) * shown.popleft()
+    taken = torch.full((len(x),), masks)
+    note(forward_passes=taken, backward_passes=0 * taken)
     return (total / (masks * share)).expand_as(x).contiguous()
 
 

@@ -11,16 +11,17 @@ Cost: `draws` forward and backward passes.
 import torch
 from torch import nn
 
+from bench.passes import count_own
 from bench.ranges import Count, Noise
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.parts.gradient import input_gradient, probability
+from methods.parts.gradient import probability_gradients
 
 
 def smooth_grad(model: nn.Module, x: Images, target: Targets, rng: Rng, *, draws: Count, sigma: Noise) -> Images:
     """The mean gradient around x, signed, in 1 / units of x.  sigma: of the noise, in units of x."""
+    noisy = (x + rng.normal(*x.shape[1:]).to(x.dtype).mul_(sigma) for _ in range(draws))
     total = torch.zeros_like(x)
-    for _ in range(draws):
-        noise = rng.normal(*x.shape[1:]).to(x.dtype).mul_(sigma)
-        total += input_gradient(model, x + noise, probability(target))
+    for gradient in probability_gradients(model, noisy, target, count_own(rng.ids)):
+        total += gradient
     return total / draws

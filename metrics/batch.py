@@ -5,18 +5,20 @@ or ends with the clean image and with the baseline: each is passed through the n
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 import torch
 from torch import Tensor, nn
 
+from bench.passes import count_own, through
 from bench.rng import Rng
 from bench.types import Images, Masks, Targets
 from metrics.baselines import baseline_image
 from metrics.imputation import imputed
 from metrics.orders import OF_ALL, reveal_index
 
+READOUTS = ("probability", "logit", "kl")
 Readings = dict[str, Tensor]  # what is read off the network: readout -> [B], or [B, S] along a curve
 
 
@@ -60,6 +62,7 @@ class MapBatch:
         """
         self.model, self.x, self.target, self.attribution = model, x, target, attribution
         self.ids, self.seed, self.mask, self.ignored = ids, seed, mask, ignored
+        self.own = count_own(ids)
         self._explain = explain
         # Each is worked out once, when the first metric asks.
         everything = torch.ones_like(x[:, :1], dtype=torch.bool)
@@ -82,18 +85,27 @@ class MapBatch:
             )
         return self._explain(images)
 
-    @torch.inference_mode()
     def read(self, images: Images) -> Readings:
         """One forward pass, and all that can be read off it. kl is KL(uniform || p) in nats."""
+        return self._read(images, self.target)
+
+    def read_all(self, frames: Iterable[Images]) -> Iterator[Readings]:
+        """Of each frame of these images what `read` says of it, in full passes: frames are asked for ahead of readings."""
+        for seen in through(lambda images, at: tuple(self._read(images, self.target[at]).values()), frames, self.own):
+            yield dict(zip(READOUTS, seen, strict=True))
+
+    @torch.inference_mode()
+    def _read(self, images: Images, target: Targets) -> Readings:
         logits = self.model(images)
         if logits.dtype == torch.bfloat16:  # half precision is for the network's own passes
             logits = logits.float()
-        log_p, target = logits.log_softmax(dim=1), self.target[:, None]
-        return {
-            "probability": log_p.gather(1, target).squeeze(1).exp(),
-            "logit": logits.gather(1, target).squeeze(1),
-            "kl": -math.log(log_p.shape[1]) - log_p.mean(dim=1),
-        }
+        log_p, target = logits.log_softmax(dim=1), target[:, None]
+        values = (
+            log_p.gather(1, target).squeeze(1).exp(),
+            logits.gather(1, target).squeeze(1),
+            -math.log(log_p.shape[1]) - log_p.mean(dim=1),
+        )
+        return dict(zip(READOUTS, values, strict=True))
 
     def without(self, taken: Tensor, baseline: str) -> Images:
         """The images after these values were taken away. taken: bool [B, 3 or 1, H, W]."""
@@ -111,13 +123,11 @@ class MapBatch:
                 f"{step} values a step leave no point between a curve's ends; expected fewer than {values}.", "step"
             )
         tau = tau.contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
-        insertion, deletion = [self.blank(baseline)], [self.clean()]
-        for i in range(1, steps):
-            insertion.append(self.read(self.without(tau >= i, baseline)))
-            deletion.append(self.read(self.without(tau < i, baseline)))
-        insertion.append(self.clean())
-        deletion.append(self.blank(baseline))
-        return _curves(insertion), _curves(deletion)
+        turns = range(1, steps)
+        insertion = self.read_all(self.without(tau >= i, baseline) for i in turns)
+        deletion = self.read_all(self.without(tau < i, baseline) for i in turns)
+        ends = self.blank(baseline), self.clean()
+        return _curves([ends[0], *insertion, ends[1]]), _curves([ends[1], *deletion, ends[0]])
 
 
 def _curves(frames: list[Readings]) -> Readings:

@@ -14,12 +14,14 @@ Departures: theirs explains the label, here the run's target; theirs scales noth
 Agrees with: captum `infidelity(..., normalize=True)` on the same perturbations.
 """
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import torch
 
 from bench.exact import double, exact
 from bench.ranges import Between, Count, Positive
+from bench.types import Images
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {"score": {"title": "Score", "better": "low", "unit": "logit²", "tailed": True}}
@@ -40,14 +42,20 @@ def infidelity(
     scores = scores / scores.norm(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
     clean = double(batch.clean()["logit"])
 
+    foretold: list[torch.Tensor] = []  # u of each draw
+
+    def perturbed() -> Iterator[Images]:
+        for _ in range(draws):
+            lots = exact(rng.integers(1 << 62, x[0].numel()))  # [B, 3HW]: the lowest lots are perturbed
+            chosen = (lots <= lots.kthvalue(round(share * lots.shape[1]), dim=1, keepdim=True).values).to(x.device)
+            noise = sigma * rng.normal(*x.shape[1:]).to(x.dtype)
+            taken = torch.where(chosen.view_as(x), torch.clamp(x + noise, x - 1, x), 0)
+            foretold.append((taken.flatten(1).to(scores.device) * scores).sum(dim=1))
+            yield (x - taken).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
+
     dd = du = uu = torch.zeros_like(clean)  # sums over draws
-    for _ in range(draws):
-        lots = exact(rng.integers(1 << 62, x[0].numel()))  # [B, 3HW]: the lowest lots are perturbed
-        chosen = (lots <= lots.kthvalue(round(share * lots.shape[1]), dim=1, keepdim=True).values).to(x.device)
-        noise = sigma * rng.normal(*x.shape[1:]).to(x.dtype)
-        taken = torch.where(chosen.view_as(x), torch.clamp(x + noise, x - 1, x), 0)
-        left = (x - taken).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
-        d, u = clean - double(batch.read(left)["logit"]), (taken.flatten(1).to(scores.device) * scores).sum(dim=1)
+    for k, seen in enumerate(batch.read_all(perturbed())):
+        d, u = clean - double(seen["logit"]), foretold[k]
         dd, du, uu = dd + d * d, du + d * u, uu + u * u
     b = du / (uu + draws * 1e-8)
     return {"score": (dd - 2 * b * du + b * b * uu) / draws}

@@ -10,6 +10,7 @@ Agrees with: Quantus `FaithfulnessCorrelation` on the same subsets. Quantus's `S
 subsets are the map's own most important values, one after the other.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from bench.exact import double, exact
 from bench.ranges import Between, Length
+from bench.types import Images
 from metrics.batch import MapBatch, Readings
 
 QUANTITIES = {"score": {"title": "Correlation", "better": "high"}}
@@ -41,15 +43,19 @@ def subset_correlation(
     scores = scores / scores.norm(dim=1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
     clean = double(batch.clean()["logit"])
 
-    total = torch.zeros_like(clean)
-    for share in shares:
-        size, sums, losses = max(1, round(share * scores.shape[1])), [], []
+    def without(share: float, sums: list[Tensor]) -> Iterator[Images]:
+        """The images, of which random subsets are taken away, and in `sums` what these were held to be worth."""
+        size = max(1, round(share * scores.shape[1]))
         for _ in range(draws):
             lots = exact(rng.integers(1 << 62, x[0].numel()))  # [B, 3HW]: the lowest lots are taken away
             taken = lots <= lots.kthvalue(size, dim=1, keepdim=True).values
-            left = torch.where(taken.view_as(x).to(x.device), blank, x).contiguous(memory_format=torch.channels_last)
             sums.append((scores * taken).sum(dim=1))
-            losses.append(clean - double(batch.read(left)["logit"]))
+            yield torch.where(taken.view_as(x).to(x.device), blank, x).contiguous(memory_format=torch.channels_last)
+
+    total = torch.zeros_like(clean)
+    for share in shares:
+        sums: list[Tensor] = []
+        losses = [clean - double(seen["logit"]) for seen in batch.read_all(without(share, sums))]
         total = total + correlation(torch.stack(sums, dim=1), torch.stack(losses, dim=1))
     return {"score": total / len(shares)}
 

@@ -17,6 +17,7 @@ GROUND = {
     "bench.config",
     "bench.text",
     "bench.notes",
+    "bench.passes",
 }
 GROUND |= {
     "bench.ranges",
@@ -36,9 +37,10 @@ WINGS = {  # folder or module: what of ours it may import beside the ground and 
         "bench.errors",
         "bench.ranges",
         "bench.notes",
+        "bench.passes",
         "bench.filename",
     },
-    "metrics": {"bench.types", "bench.rng", "bench.exact", "bench.errors", "bench.ranges", "bench.modules"},
+    "metrics": {"bench.types", "bench.rng", "bench.exact", "bench.errors", "bench.ranges", "bench.modules", "bench.passes"},
     "bench.images": GROUND,
     "bench.networks": GROUND | {"bench.images.preprocessing"},
     "bench.store": GROUND | {"metrics.quantities"},

@@ -14,6 +14,7 @@ from waits import Waits
 
 from bench.config import CONF, load
 from bench.images.source import Sample
+from bench.notes import listening
 from bench.rng import Rng
 from bench.running.job import bind
 
@@ -26,6 +27,9 @@ WAITS = {  # of a method for the device, for four images, where there are any: a
     **dict.fromkeys(["rollout", "generic_attention"], (8, 0)),  # image by image
     "gradcam": (18, 0),
     "eigencam": (22, 0),
+}
+FILLING = {  # their frames or paths do not wait for each other, and fill passes that their images do not
+    *("agi", "aii", "aii_algorithm1", "big", "big_boundary", "big_as_published", "ceiling", "eg", "ig", "rise", "sg"),
 }
 METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 
@@ -91,6 +95,28 @@ def test_fp32_rounds_alike_at_every_place_with_any_neighbour(method, cnn, x, tar
     assert torch.equal(one[0], other[2])
     assert torch.equal(one[0], other[3])
     assert torch.equal(one[3], other[0])
+
+
+@pytest.mark.parametrize("places", [[2, 0, 1, 1], [3, 3, 3, 3]])
+def test_a_pass_that_few_images_fill_gives_them_the_same_maps(method, cnn, x, target, places):
+    """Who repeats the last image at the end only fills the pass up; frames of the others may stand there."""
+    cnn, x = cnn.float(), x.float()
+    whole = explain(method, cnn, x, target, [0, 1, 2, 3])
+    assert torch.equal(explain(method, cnn, x, target, places), whole[places])
+
+
+def test_few_images_take_fewer_passes_of_methods_whose_frames_do_not_wait(method, cnn, x, target, request):
+    with listening() as notes:
+        explain(method, cnn, x, target, [0, 1, 2, 3])
+    whole, told = cnn.forward_passes, notes.get("forward_passes")
+    with listening() as notes:
+        explain(method, cnn, x, target, [0, 0, 0, 0])
+    alone = cnn.forward_passes - whole
+    if request.node.callspec.params["method"] in FILLING:
+        assert 1 / 4 <= alone / whole < 0.7
+        assert notes["forward_passes"][0] == told[0] > 1, "the row says what one image takes"
+    else:
+        assert alone <= whole
 
 
 def test_images_and_network_are_left_as_they_were(method, cnn, x, target):

@@ -90,6 +90,18 @@ def test_scores_are_per_image_and_depend_on_that_image_alone(metric, cnn, x, tar
         torch.testing.assert_close(made, values[[3, 1, 0, 2]], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("places", [[2, 0, 1, 1], [3, 3, 3, 3]])
+def test_a_pass_that_few_images_fill_gives_them_the_same_scores(metric, cnn, x, target, places):
+    """Who repeats the last image at the end only fills the pass up; frames of the others stand there."""
+    cnn, x = cnn.float(), x.float()
+    whole = judge(metric, cnn, x, target, [0, 1, 2, 3])
+    every = cnn.forward_passes
+    for name, values in judge(metric, cnn, x, target, places).items():
+        assert torch.equal(values, whole[name][places]), name
+    few = cnn.forward_passes - every
+    assert few < 0.9 * every or every <= 12 or "max_sensitivity" in target_of(metric)  # which asks the method
+
+
 def test_images_maps_and_network_are_left_as_they_were(metric, cnn, x, target):
     images, state = x.clone(), {name: value.clone() for name, value in cnn.state_dict().items()}
     judge(metric, cnn, x, target, [0, 1, 2, 3])

@@ -4,11 +4,13 @@ An objective turns logits into one number per image. Batch mates never meet: eac
 logits alone, so the gradient of the batch's sum holds every image's own gradient.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from bench.notes import note
+from bench.passes import through
 from bench.types import Images, Logits, Objective, PerImage, Targets
 
 
@@ -26,6 +28,19 @@ def gradients(model: nn.Module, x: Images, objectives: Sequence[Objective]) -> t
     last = len(values) - 1
     found = [torch.autograd.grad(value, x, retain_graph=n < last)[0] for n, value in enumerate(values)]
     return logits.detach(), found
+
+
+def probability_gradients(model: nn.Module, points: Iterable[Images], target: Targets, own: int) -> Iterator[Images]:
+    """d p_t / d x at each of these points, in full passes, one forward and backward pass an image and point, which is noted.
+
+    points: asked for ahead of gradients.  own: how many of their places hold an image of their own.
+    """
+    count = 0
+    for count, (gradient,) in enumerate(
+        through(lambda at, places: (input_gradient(model, at, probability(target[places])),), points, own), 1
+    ):
+        yield gradient
+    note(forward_passes=torch.full((len(target),), count), backward_passes=torch.full((len(target),), count))
 
 
 def probability(target: Targets) -> Objective:

@@ -70,9 +70,14 @@ class InOrder:
             self.turn[image] += 1
 
 
-def follow(x: Images, step: Step, *, runs: int, steps: int, width: int) -> Journey:
-    """Walk `runs` paths from each image, each until `step` ends it or it has taken `steps` steps."""
-    queue = deque(Path(image, run) for run in range(runs) for image in range(len(x)))
+def follow(x: Images, step: Step, *, runs: int, steps: int, width: int, own: int | None = None) -> Journey:
+    """Walk `runs` paths from each image, each until `step` ends it or it has taken `steps` steps.
+
+    own: how many places hold an image of their own; those behind them repeat the last one, and so does what comes of them.
+    None: all do.
+    """
+    own = len(x) if own is None else own
+    queue = deque(Path(image, run) for run in range(runs) for image in range(own))
     slots: list[Path | None] = [None] * width
     point = x[:1].repeat(width, 1, 1, 1)
     total = torch.zeros_like(point)
@@ -102,4 +107,6 @@ def follow(x: Images, step: Step, *, runs: int, steps: int, width: int) -> Journ
                     if path.run == runs - 1:
                         end[path.image] = point[slot]
 
-    return Journey(sums.sum, end, torch.tensor(looks, device=x.device), torch.tensor(taken, device=x.device))
+    of = torch.arange(len(x), device=x.device).clamp(max=own - 1)
+    told = (torch.tensor(count, device=x.device)[of] for count in (looks, taken))
+    return Journey(sums.sum[of], end[of], *told)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.notes import note
+from bench.passes import count_own
 from bench.rng import Rng
 from bench.types import Images, Objective, Targets
 from methods.parts.classes import explored_classes, other_than
@@ -53,6 +54,6 @@ def targeted_paths(
         arrived = logits.argmax(dim=1) == t
         return point, gradient * (point - start), arrived if stop else torch.zeros_like(arrived)
 
-    journey = follow(x, step, runs=len(listed), steps=steps, width=len(x))
+    journey = follow(x, step, runs=len(listed), steps=steps, width=len(x), own=count_own(rng.ids))
     note(forward_passes=1 + journey.looks, backward_passes=2 * journey.steps)
     return journey.total
