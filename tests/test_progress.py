@@ -23,13 +23,13 @@ class Terminal(io.StringIO):
 
 
 def test_the_bar_moves_with_every_pass_and_ends_full(tmp_path, monkeypatch):
-    job = small_job(tmp_path, "method=ig", *FAST)
+    job = small_job(tmp_path, "method=guided_ig", *FAST)
     moves, update = [], tqdm.update
     monkeypatch.setattr(tqdm, "update", lambda self, n: moves.append(n) or update(self, n))
     monkeypatch.setattr("sys.stderr", Terminal())
     carry_out(job)
-    assert sum(moves) == 2 * 2 * (50 + 2 * 7 + 2)  # two batches of two: 50 steps, 7 frames a game, both ends
-    assert max(moves) <= 2 * 3 and len([m for m in moves if m]) > 100
+    assert sum(moves) == 4 * 16 + 3 * (2 * 7 + 2)  # four places, 16 passes; of three images 7 frames a game and both ends
+    assert max(moves) <= 2 * 3 and len([m for m in moves if m]) > 50
 
 
 def test_a_terminal_that_says_it_has_no_width_shows_the_bar_all_the_same(tmp_path, monkeypatch):

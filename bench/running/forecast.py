@@ -35,7 +35,7 @@ SHOWN = 2  # images that a CPU is timed by
 
 @dataclass(frozen=True)
 class Forecast:
-    """Passes an image, and the seconds that a batch of them takes."""
+    """Passes an image, and the seconds that a whole batch of them takes."""
 
     forward: int  # of the method
     backward: int
@@ -43,6 +43,12 @@ class Forecast:
     again: int  # times that a metric has the method explain the image again
     kept: bool  # the maps lie there, and it is only for such a metric that the method is called
     seconds_a_batch: float
+    of_scoring: float  # of these: frames of few images fill their passes
+
+    def seconds(self, images: int, batch_size: int) -> float:
+        whole, rest = divmod(images, batch_size)
+        last = self.seconds_a_batch - (1 - rest / batch_size) * self.of_scoring if rest else 0.0
+        return whole * self.seconds_a_batch + last
 
     @property
     def passes(self) -> int:
@@ -50,7 +56,6 @@ class Forecast:
         return self.forward * (self.again + (not self.kept)) + self.scoring
 
     def line(self, images: int, batch_size: int) -> str:
-        batches = -(-images // batch_size)
         told = f", and {self.again} times as many again for metrics that explain anew" if self.again else ""
         passes = f"{self.forward} forward and {plural(self.backward, 'backward pass')} of the method (at most{told})"
         if self.kept:
@@ -61,7 +66,7 @@ class Forecast:
             )
         return (
             f"{plural(images, 'image')}, each {passes} and {self.scoring} of scoring, {plural(batch_size, 'image')} a pass: "
-            f"about {duration(batches * self.seconds_a_batch)}."
+            f"about {duration(self.seconds(images, batch_size))}."
         )
 
 
@@ -79,8 +84,9 @@ def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast
     forward, backward, scoring, again = counted
     kept = all_kept(job, images)
     times = again + (not kept)
-    seconds = (forward * times + scoring) * one_forward + backward * times * one_backward
-    return Forecast(*counted, kept, seconds)
+    of_scoring = scoring * one_forward
+    seconds = (forward * one_forward + backward * one_backward) * times + of_scoring
+    return Forecast(*counted, kept, seconds, of_scoring)
 
 
 def count(
@@ -181,14 +187,15 @@ def costs(
             metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
             scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES)[2:]
         (of_method, back), (scoring, again) = passes[method], scored[metric]
-        scoring, back_again = scoring + again * of_method, again * back
+        explaining, back_again = again * of_method, again * back
         if cfg.method.get("post") and kept_exactly(cfg) and (lies or _map(config) in saved):
             of_method, back = 0, 0  # what its maps are made of lies there, or will
-        forward, back = of_method + scoring, back + back_again
+        explaining, back = explaining + of_method, back + back_again
+        forward = explaining + scoring
         seconds, batch_size = None, pace.batch_size if pace else CPU_BATCH
         if pace:
-            padded = -(-images // batch_size) * batch_size
-            seconds = padded * (forward * pace.forward + back * pace.backward)
+            padded = -(-images // batch_size) * batch_size  # whose places scoring fills
+            seconds = padded * (explaining * pace.forward + back * pace.backward) + images * scoring * pace.forward
         found.append(Cost(images, images * forward, images * back, batch_size, seconds, untimed))
     return found
 

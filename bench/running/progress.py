@@ -18,12 +18,15 @@ FORMAT = "{percentage:3.0f}% |{bar}| {desc}"
 class Bar:
     """Images done and failed, passes a second and the time left: a bar on a terminal, elsewhere a line a minute."""
 
-    def __init__(self, network: Network, images: int, width: int, passes: int, out: TextIO | None = None):
-        """width: images a batch.  passes: forward passes an image, scoring included."""
-        self.network, self.images, self.width, self.passes = network, images, width, max(1, passes)
+    def __init__(
+        self, network: Network, images: int, width: int, passes: int, scoring: int = 0, out: TextIO | None = None
+    ):
+        """width: images a batch.  passes: forward passes an image.  scoring: those of them that few images fill."""
+        self.network, self.images, self.width = network, images, width
+        self.passes, self.scoring = max(1, passes), scoring
         self.out = out or sys.stderr
-        self.total = -(-images // width) * width * self.passes
-        self.done = self.failed = self.batches = self.counted = 0
+        self.total = self._passes(images)
+        self.done = self.failed = self.counted = 0
         self.began = self.told = time.monotonic()
         self.bar = self._bar() if self.out.isatty() or in_notebook() else None
 
@@ -44,14 +47,19 @@ class Bar:
 
     def batch(self, images: int, failed: int) -> None:
         """A batch is safe on disk. Where a method took fewer passes than it might have, the bar makes up for them."""
-        self.done, self.failed, self.batches = self.done + images, self.failed + failed, self.batches + 1
-        self.counted = min(self.total, self.batches * self.width * self.passes)
+        self.done, self.failed = self.done + images, self.failed + failed
+        self.counted = self._passes(self.done)
         self._show()
 
     def _passed(self, network: Network, inputs: tuple, output: object) -> None:
-        most = (self.batches + 1) * self.width * self.passes  # backward passes, say, are not counted
-        self.counted = min(self.counted + len(inputs[0]), most, self.total)
+        most = self._passes(min(self.done + self.width, self.images))  # backward passes, say, are not counted
+        self.counted = min(self.counted + len(inputs[0]), most)
         self._show()
+
+    def _passes(self, images: int) -> int:
+        """Of so many images, the places included that nothing fills."""
+        padded = -(-images // self.width) * self.width
+        return padded * (self.passes - self.scoring) + images * self.scoring
 
     def _show(self) -> None:
         now = time.monotonic()

@@ -89,7 +89,7 @@ def announce(title: str, parts: list[tuple[Job, int]]) -> None:
     for job, maps in parts:
         cost = forecast(job, [])
         forward, backward = forward + maps * cost.forward, backward + maps * cost.backward
-        seconds += -(-maps // job.compute.batch_size) * cost.seconds_a_batch
+        seconds += cost.seconds(maps, job.compute.batch_size)
     print(
         f"{title}.\nTo do: {forward:,} forward and {backward:,} backward passes at most: about {duration(seconds)}.",
         file=sys.stderr,
