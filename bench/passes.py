@@ -1,6 +1,6 @@
 """Passes that are full. Every pass has one width, whoever is in it: where images are fewer, the last one is repeated. Where
 many frames of each image are to pass the network, none of which waits for another, repeating is waste: the images' own
-places travel alone, frame after frame, as many as a pass takes.
+places travel alone, frame after frame, as many as a pass takes; and so do runs of one image, side by side.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,9 +11,14 @@ from torch import Tensor
 Seen = tuple[Tensor, ...]  # what a pass tells of each of its places: [width, ...] each
 
 
-def count_own(ids: Sequence[str]) -> int:
-    """How many places hold an image of their own. ids: whose image lies at each; those at the end repeat the last one."""
-    n = len(ids)
+def count_own(ids: Sequence[str], width: int) -> int:
+    """How many of `width` places hold an image of their own; those behind them repeat the last one.
+
+    ids: whose image lies at each place. All are, if there are not as many ids.
+    """
+    if len(ids) != width:
+        return width
+    n = width
     while n > 1 and ids[n - 1] == ids[n - 2]:
         n -= 1
     return n
@@ -43,6 +48,13 @@ def through(run: Callable[[Tensor, Tensor], Seen], frames: Iterable[Tensor], n: 
         rows = _repeated(torch.cat(waiting), len(frame))
         ready.append(tuple(told[:rest] for told in run(rows, _places(sent, rows, n))))
         yield from _whole(ready, n, len(frame))
+
+
+def side_by_side(frames: Sequence[Tensor], own: int, width: int) -> Tensor:
+    """The first `own` rows of each frame, one frame after the other, and the last row repeated, `width` of them in all."""
+    if len(frames) == 1 and own == width:
+        return frames[0]
+    return _repeated(torch.cat([frame[:own] for frame in frames]), width)
 
 
 def _places(first: int, rows: Tensor, n: int) -> Tensor:

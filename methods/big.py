@@ -50,7 +50,7 @@ def boundary_integrated_gradients(
     alpha: in units of x.  steps: of the attack, at most.  stop: at the first adversarial point.  accumulate_grad: add
     up the attack's gradients.  points: of the integral.  rng: draws nothing, the method is deterministic.
     """
-    alone = count_own(rng.ids)
+    alone = count_own(rng.ids, len(x))
     how = {"alpha": alpha, "steps": steps, "stop": stop, "accumulate_grad": accumulate_grad}
     journey = attack(model, x, target, **how, own=alone)  # type: ignore[arg-type]
     attribution = straight_line(model, journey.end, x, target, alone, steps=points)

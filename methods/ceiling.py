@@ -28,7 +28,9 @@ from bench.rng import Rng
 from bench.types import Images, Targets
 from methods.parts.gradient import at
 
-Gains = Callable[[Iterable[Tensor]], Iterator[Tensor]]  # of masks of what has gone, bool [B, H, W] each, the objective, [B]
+Gains = Callable[
+    [Iterable[Tensor]], Iterator[Tensor]
+]  # of masks of what has gone, bool [B, H, W] each, the objective, [B]
 
 
 @torch.no_grad()
@@ -45,7 +47,7 @@ def ceiling_map(
 
     side: patches along a side, of the finest search.  optimises: the score that each step makes as large as it can.
     """
-    gains = partial(_gains, model, x, target, count_own(rng.ids), optimises)
+    gains = partial(_gains, model, x, target, count_own(rng.ids, len(x)), optimises)
     found = torch.stack([_searched(gains, x, k) for k in _sides(side)])  # [searches, B, H, W]
     areas = torch.stack([_area(gains, order) for order in found])
     taken = torch.full((len(x),), passes(model, side=side, optimises=optimises)[0])
@@ -63,7 +65,9 @@ def _searched(gains_of: Gains, x: Images, side: int) -> Tensor:
         gains = torch.full_like(value, -torch.inf)
         left = (value == 0).nonzero()[:, 1].view(len(x), n - step)  # of each image the patches that have not gone
         candidates = left.unbind(dim=1)
-        for candidate, gain in zip(candidates, gains_of(_with(value > 0, c)[:, label] for c in candidates), strict=True):
+        for candidate, gain in zip(
+            candidates, gains_of(_with(value > 0, c)[:, label] for c in candidates), strict=True
+        ):
             gains[images, candidate] = gain
         value[images, gains.argmax(dim=1)] = n - step
     return value[:, label]

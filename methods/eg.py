@@ -45,6 +45,6 @@ def expected_gradients(
             yield r + per_image(rng.uniform().to(x.dtype)) * away[-1]
 
     total = torch.zeros_like(x)
-    for gradient in probability_gradients(model, points(), target, count_own(rng.ids)):
+    for gradient in probability_gradients(model, points(), target, count_own(rng.ids, len(x))):
         total += away.popleft() * gradient
     return total / draws

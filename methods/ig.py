@@ -33,4 +33,4 @@ def integrated_gradients(
 
     baseline: grey level of x0, in the units of x.  rng: draws nothing, the method is deterministic.
     """
-    return straight_line(model, torch.full_like(x, baseline), x, target, count_own(rng.ids), steps=steps)
+    return straight_line(model, torch.full_like(x, baseline), x, target, count_own(rng.ids, len(x)), steps=steps)

@@ -21,12 +21,17 @@ Cost: with R targeted runs, N (R + 1) forward and N + R (2 N - 1) backward passe
 and 800; `la_algorithm1` 420 and 420.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.exact import exact
+from bench.notes import note
+from bench.passes import count_own, side_by_side
 from bench.ranges import Between, Classes, Count, Drawn
 from bench.rng import Rng
 from bench.types import Images, Logits, Objective, Targets
@@ -62,41 +67,74 @@ def local_attribution(
     """
     epsilon = step * {"linear": x / spatial_range, "constant": torch.full_like(x, 1 / spatial_range)}[space]
     untargeted, targeted = {"untargeted": (True, False), "targeted": (False, True), "both": (True, True)}[attack]
-    explained = {"probability": probability, "log_probability": log_probability}[objective](target)
-    logits, (start,) = gradients(model, x, [explained])  # all runs begin at x
-    attribution = torch.zeros_like(x)
-
-    def explore(direction: Tensor, gradient: Tensor) -> Tensor:
-        """Where the step leads. Its share of the map is the fall of the objective that the gradient foretells."""
-        point = x + epsilon * direction.sign()
-        point = point.clamp(0, 1) if clip else point
-        attribution.sub_(gradient * (point - x))
-        return point
-
-    def equation2(towards: Objective) -> None:
-        _, (direction,) = gradients(model, x, [towards])
-        point = explore(direction, start)
-        for _ in range(steps - 1):
-            _, (direction, gradient) = gradients(model, point, [towards, explained])
-            point = explore(direction, gradient)
-
-    def algorithm1(towards: Objective) -> None:
-        point = x
-        for _ in range(steps):
-            _, (gradient,) = gradients(model, point, [towards])
-            point = explore(-gradient, -gradient)
+    explained = {"probability": probability, "log_probability": log_probability}[objective]
+    logits, (start,) = gradients(model, x, [explained(target)])  # all runs begin at x
+    attribution, own = torch.zeros_like(x), count_own(rng.ids, len(x))
+    explore = partial(_explore, model, steps=steps, clip=clip)
 
     if untargeted:
-        point = explore(-start, start)
-        for _ in range(steps - 1):
-            _, (gradient,) = gradients(model, point, [explained])
-            point = explore(-gradient, gradient)
+        for share in explore(Space(x, epsilon, start), None, explained(target), rule="untargeted"):
+            attribution -= share
     if targeted:
-        run = {"equation2": equation2, "algorithm1": algorithm1}[rule]
-        chosen = {"random": random_classes, "runners_up": runners_up}[choice](logits, target, rng, classes, n_classes)
-        for t in chosen:
-            run(log_probability(t))
+        choose = {"random": random_classes, "runners_up": runners_up}[choice]
+        chosen = choose(logits, target, rng, classes, n_classes)
+        together = len(x) // own  # runs that one pass takes side by side, where images are few
+        wide = partial(side_by_side, own=own, width=len(x))
+        for group in (chosen[k : k + together] for k in range(0, len(chosen), together)):
+            spaces = Space(*(wide([of] * len(group)) for of in (x, epsilon, start)))
+            towards, about = log_probability(wide(group)), explained(wide([target] * len(group)))
+            shares = explore(spaces, towards, about, rule=rule)
+            for share in shares if len(group) == 1 else _in_turn(shares, len(group), own):
+                attribution[: len(share)] -= share
+        attribution = wide([attribution])
+        of_start, of_run = 1 + (steps - 1) * untargeted, {"equation2": 2 * steps - 1, "algorithm1": steps}[rule]
+        forward, backward = of_start + len(chosen) * steps, of_start + len(chosen) * of_run
+        note(forward_passes=torch.full((len(x),), forward), backward_passes=torch.full((len(x),), backward))
     return attribution
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where a run of each image goes, [B, 3, H, W] each."""
+
+    x: Images
+    epsilon: Images  # of a step, value by value
+    start: Images  # gradient of the objective at x
+
+
+def _explore(
+    model: nn.Module,
+    space: Space,
+    towards: Objective | None,
+    explained: Objective,
+    *,
+    steps: int,
+    clip: bool,
+    rule: str,
+) -> Iterator[Images]:
+    """A run's shares, step by step, to be taken off the map: the rise of the objective that its gradient foretells."""
+    x, point, gradient = space.x, space.x, space.start
+    for k in range(steps):
+        if rule == "equation2":
+            asked = [towards] if k == 0 else [towards, explained]
+            direction, *others = gradients(model, point, asked)[1]  # type: ignore[arg-type]
+            gradient = others[0] if others else gradient
+        elif rule == "algorithm1":
+            (fresh,) = gradients(model, point, [towards])[1]  # type: ignore[list-item]
+            direction = gradient = -fresh
+        else:
+            gradient = gradients(model, point, [explained])[1][0] if k else gradient
+            direction = -gradient
+        point = x + space.epsilon * direction.sign()
+        point = point.clamp(0, 1) if clip else point
+        yield gradient * (point - x)
+
+
+def _in_turn(shares: Iterable[Images], runs: int, own: int) -> Iterator[Images]:
+    """[own, 3, H, W] each: of runs side by side the shares of one after the other, as if each had been alone."""
+    kept = list(shares)
+    for k in range(runs):
+        yield from (share[k * own : (k + 1) * own] for share in kept)
 
 
 def random_classes(logits: Logits, target: Targets, rng: Rng, classes: list[int] | None, n: int) -> list[Targets]:

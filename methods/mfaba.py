@@ -46,6 +46,6 @@ def boundary_attribution(
         point = (now.point - alpha * direction.sign()).clamp(now.origin - box, now.origin + box).clamp(0, 1)
         return point, -gradient * (point - now.point), (logits.argmax(dim=1) != c) & (now.taken > 0)
 
-    journey = follow(x, descend, runs=1, steps=steps, width=-(-len(x) // 4), own=count_own(rng.ids))
+    journey = follow(x, descend, runs=1, steps=steps, width=-(-len(x) // 4), own=count_own(rng.ids, len(x)))
     note(forward_passes=journey.looks, backward_passes=journey.steps)
     return journey.total

@@ -52,7 +52,7 @@ def rise(
         return (at(model(images).softmax(dim=1), target[places]),)
 
     total = torch.zeros_like(x[:, :1])
-    for (p,) in through(seen, masked(), count_own(rng.ids)):
+    for (p,) in through(seen, masked(), count_own(rng.ids, len(x))):
         total += per_image(p) * shown.popleft()
     taken = torch.full((len(x),), masks)
     note(forward_passes=taken, backward_passes=0 * taken)

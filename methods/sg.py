@@ -22,6 +22,6 @@ def smooth_grad(model: nn.Module, x: Images, target: Targets, rng: Rng, *, draws
     """The mean gradient around x, signed, in 1 / units of x.  sigma: of the noise, in units of x."""
     noisy = (x + rng.normal(*x.shape[1:]).to(x.dtype).mul_(sigma) for _ in range(draws))
     total = torch.zeros_like(x)
-    for gradient in probability_gradients(model, noisy, target, count_own(rng.ids)):
+    for gradient in probability_gradients(model, noisy, target, count_own(rng.ids, len(x))):
         total += gradient
     return total / draws

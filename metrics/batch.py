@@ -62,7 +62,7 @@ class MapBatch:
         """
         self.model, self.x, self.target, self.attribution = model, x, target, attribution
         self.ids, self.seed, self.mask, self.ignored = ids, seed, mask, ignored
-        self.own = count_own(ids)
+        self.own = count_own(ids, len(x))
         self._explain = explain
         # Each is worked out once, when the first metric asks.
         everything = torch.ones_like(x[:, :1], dtype=torch.bool)

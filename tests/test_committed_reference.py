@@ -10,6 +10,8 @@ A sentence carries its numbers in one of these forms; the network is EfficientNe
     τ = 0.82 (unified gap; efficientnet_lite1/unified gap)
     τ = 0.91 (unified gap; unified gap, seed 1)
     100 images (unified: la)                                that were scored
+
+A line of the table beside LA's Table 1 names its choice of rows (CHOICES), how many they are, and over how many images.
 """
 
 import re
@@ -33,6 +35,16 @@ MEAN = re.compile(rf"(-?\d+\.\d+) \({OF}: (\w+), (\w+)\)")
 PAIR = re.compile(rf"`(\w+)` (above|not told from) `(\w+)` \({OF}, (\w+)\)")
 TAU = re.compile(rf"τ = ([-−]?\d\.\d+) \({OF} (\w+)(?:, seed (\d+))?; {OF} (\w+)(?:, seed (\d+))?\)")
 COUNT = re.compile(rf"([\d,]+) images \({OF}: (\w+)\)")
+RELEASED = {f"{name}_as_published": name for name in ("fast_ig", "deeplift", "guided_ig", "big")}
+CHOICES = {  # how a line of the table begins: our row -> the printed one, where they differ; None: left out
+    "as published (": RELEASED | {"raster": "eg"},
+    "the methods done right": {},
+    "as published, `eg`": RELEASED,
+    "as published, without EG": RELEASED | {"eg": None},
+    "as published, by deletion": RELEASED | {"raster": "eg"},
+}
+PRINTED = ("vgg16", "resnet50", "inception_v3", "maxvit_t")
+BESIDE = re.compile(r"\| ([^|]+), (\d+) rows \| (\d+) " + r"\| (-?\d\.\d\d) " * len(PRINTED) + r"\|")
 
 
 class Rows:
@@ -106,6 +118,30 @@ def test_what_the_page_of_the_reference_says_is_in_its_rows():
     text = " ".join(page.read_text(encoding="utf-8").split())
     assert wrong(text, Rows(FOLDER)) == []
     assert sum(len(form.findall(text)) for form in (MEAN, PAIR, TAU, COUNT)) >= 20
+
+
+def beside_printed(rows: Rows, choice: str) -> tuple[int, int, list[float]]:
+    """Rows, images that they share, and τ of their ranking and that of LA's Table 1, network by network."""
+    quantity = "deletion" if "deletion" in choice else "insertion"
+    printed = pd.read_csv(ROOT / "results" / "published" / "la_table1.csv").query("quantity == @quantity")
+    printed = printed.pivot(index="method", columns="model", values="value")
+    scores = rows.scores(None, "unified", quantity)
+    stands = {row: CHOICES[choice].get(row, row) for row in scores}
+    claimed = set(CHOICES[choice].values())
+    pairs = {row: of for row, of in stands.items() if of in printed.index and (row != of or row not in claimed)}
+    shared = scores[list(pairs)].dropna()
+    of = printed.loc[list(pairs.values())]
+    return len(pairs), len(shared), [kendalltau(shared.mean(), of[model]).statistic for model in PRINTED]
+
+
+def test_the_rankings_beside_the_printed_ones_are_those_of_the_rows():
+    lines = BESIDE.findall((FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert len(lines) == len(CHOICES)
+    rows = Rows(FOLDER)
+    for (said, *numbers), choice in zip(lines, CHOICES, strict=True):
+        assert said.startswith(choice)
+        count, images, taus = beside_printed(rows, choice)
+        assert numbers == [str(count), str(images), *(f"{tau:.2f}" for tau in taus)], said
 
 
 def test_the_front_pages_table_is_that_of_the_reference():

@@ -29,7 +29,20 @@ WAITS = {  # of a method for the device, for four images, where there are any: a
     "eigencam": (22, 0),
 }
 FILLING = {  # their frames or paths do not wait for each other, and fill passes that their images do not
-    *("agi", "aii", "aii_algorithm1", "big", "big_boundary", "big_as_published", "ceiling", "eg", "ig", "rise", "sg"),
+    *(
+        "agi",
+        "aii",
+        "aii_algorithm1",
+        "big",
+        "big_boundary",
+        "big_as_published",
+        "ceiling",
+        "eg",
+        "ig",
+        "la",
+        "la_paper",
+    ),
+    *("la_algorithm1", "rise", "sg"),
 }
 METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 

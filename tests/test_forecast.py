@@ -41,7 +41,9 @@ def total_of(left, monkeypatch):
 def test_a_sweeps_hours_count_what_is_left_in_whole_batches(monkeypatch):
     said = total_of([2, 0], monkeypatch)
     assert said.startswith("10 forward and 2 backward passes at most.")  # 1, and 4 of scoring
-    assert "About 32 s here" in said  # 8 places, each 1 forward and 1 backward of the method; 2 images, each 4 of scoring
+    assert (
+        "About 32 s here" in said
+    )  # 8 places, each 1 forward and 1 backward of the method; 2 images, each 4 of scoring
 
 
 def test_a_network_is_timed_without_its_weights(monkeypatch):

@@ -28,7 +28,9 @@ def test_the_bar_moves_with_every_pass_and_ends_full(tmp_path, monkeypatch):
     monkeypatch.setattr(tqdm, "update", lambda self, n: moves.append(n) or update(self, n))
     monkeypatch.setattr("sys.stderr", Terminal())
     carry_out(job)
-    assert sum(moves) == 4 * 16 + 3 * (2 * 7 + 2)  # four places, 16 passes; of three images 7 frames a game and both ends
+    assert sum(moves) == 4 * 16 + 3 * (
+        2 * 7 + 2
+    )  # four places, 16 passes; of three images 7 frames a game and both ends
     assert max(moves) <= 2 * 3 and len([m for m in moves if m]) > 50
 
 

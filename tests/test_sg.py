@@ -48,7 +48,8 @@ def test_the_noise_has_the_deviation_it_was_asked_for(cnn, x, target, monkeypatc
     """What the network is shown, seen by a spy."""
     shown = []
     monkeypatch.setattr(
-        "methods.parts.gradient.input_gradient", lambda model, images, _: shown.append(images) or torch.zeros_like(images)
+        "methods.parts.gradient.input_gradient",
+        lambda model, images, _: shown.append(images) or torch.zeros_like(images),
     )
     smooth_grad(cnn, x, target, Rng(0, "test", IDS), draws=50, sigma=0.15)
     noise = torch.stack(shown) - x

@@ -36,9 +36,8 @@ def probability_gradients(model: nn.Module, points: Iterable[Images], target: Ta
     points: asked for ahead of gradients.  own: how many of their places hold an image of their own.
     """
     count = 0
-    for count, (gradient,) in enumerate(
-        through(lambda at, places: (input_gradient(model, at, probability(target[places])),), points, own), 1
-    ):
+    for (gradient,) in through(lambda x, places: (input_gradient(model, x, probability(target[places])),), points, own):
+        count += 1
         yield gradient
     note(forward_passes=torch.full((len(target),), count), backward_passes=torch.full((len(target),), count))
 

@@ -54,6 +54,6 @@ def targeted_paths(
         arrived = logits.argmax(dim=1) == t
         return point, gradient * (point - start), arrived if stop else torch.zeros_like(arrived)
 
-    journey = follow(x, step, runs=len(listed), steps=steps, width=len(x), own=count_own(rng.ids))
+    journey = follow(x, step, runs=len(listed), steps=steps, width=len(x), own=count_own(rng.ids, len(x)))
     note(forward_passes=1 + journey.looks, backward_passes=2 * journey.steps)
     return journey.total
