@@ -31,20 +31,21 @@ def shares(
         kind, measured = part["kind"].iloc[0], part[part["n"] > 0]
         if quantity == SPEED or not kind.sign or not {CHANCE, CEILING} <= {*measured["row"]}:
             continue
-        scores = {
+        table = pd.DataFrame({
             k: means.values(means.split(images[run], confidence, threshold), quantity, kind)
             for k, run in measured["run_id"].items()
-        }
+        })  # fmt: skip
+        scores = dict(zip(table, table.to_numpy(dtype=float).T, strict=True))
+        classes: dict[bytes, np.ndarray | None] = {}  # of images that several rows share
         under = {k: records.conditions(runs.get(run, {})) for k, run in measured["run_id"].items()}
         for k, run in measured["run_id"].items():
             control = {row: j for j, row in reversed([*measured["row"].items()]) if under[j] == under[k]}
             if {CHANCE, CEILING} <= control.keys():
-                three = pd.DataFrame(
-                    {j: scores[i] for j, i in enumerate((k, control[CHANCE], control[CEILING]))}
-                ).dropna()
-                found[k] = share(
-                    three.to_numpy(dtype=float), kind.sign, means.classes(images[run].loc[three.index]), draws
-                )
+                three = np.stack([scores[i] for i in (k, control[CHANCE], control[CEILING])], axis=1)
+                whole = ~np.isnan(three).any(axis=1)
+                if (key := whole.tobytes()) not in classes:
+                    classes[key] = means.classes(images[run].loc[table.index[whole]])
+                found[k] = share(three[whole], kind.sign, classes[key], draws)
     columns = pd.DataFrame([*found], index=numbers.index, columns=["share", "share_low", "share_high"])
     return pd.concat([numbers, columns], axis=1)
 

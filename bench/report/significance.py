@@ -3,7 +3,7 @@
 Paired over the same images throughout: the difference of two methods on an image is what is tested.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations, product
 
 import numpy as np
@@ -104,33 +104,49 @@ def comparable(scores: pd.DataFrame, under: Mapping[object, Mapping[str, str]]) 
 
     scores: a column per row, by image, NaN where it has none. under: {row: its conditions}.
     """
-    groups, there = [], scores.notna()
-    if len(scores) and there.to_numpy().all() and len({tuple(sorted(under[k].items())) for k in scores}) == 1:
+    there = _there(scores)
+    if len(scores) and all(mask.all() for mask in there.values()) and _alike(under[k] for k in scores):
         return [list(scores)]  # as is usual, and found at once
+    groups: list[list] = []
+    of_all: list[np.ndarray] = []  # of each group, which images all its rows have
     for k in sorted(scores, key=lambda k: -there[k].sum()):
-        for group in groups:
-            shared = there[[*group, k]].all(axis=1).sum()
+        for n, group in enumerate(groups):
+            both = of_all[n] & there[k]
+            shared = both.sum()
             if under[k] == under[group[0]] and shared and 2 * shared >= there[group[0]].sum():
                 group.append(k)
+                of_all[n] = both
                 break
         else:
             groups.append([k])
-    return sorted((sorted(group, key=list(scores).index) for group in groups), key=lambda g: list(scores).index(g[0]))
+            of_all.append(there[k])
+    place = {k: n for n, k in enumerate(scores)}
+    return sorted((sorted(group, key=place.__getitem__) for group in groups), key=lambda group: place[group[0]])
+
+
+def _there(scores: pd.DataFrame) -> dict:
+    """{row: which images it has, bool [images]}."""
+    return dict(zip(scores, scores.notna().to_numpy().T, strict=True))
+
+
+def _alike(conditions: Iterable[Mapping[str, str]]) -> bool:
+    return len({tuple(sorted(of.items())) for of in conditions}) == 1
 
 
 def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], under: Mapping) -> list[str]:
     """Which rows are set side by side, where it is not all of them over all of their images."""
-    lines, there = [], scores.notna()
+    lines, there = [], _there(scores)
     if len(groups) > 1:
         keys = sorted({key for k in scores for key in under[k]})
         differing = [key for key in keys if len({under[k].get(key) for k in scores}) > 1]
-        most = max(there[[a, b]].all(axis=1).sum() for x, y in combinations(groups, 2) for a, b in product(x, y))
+        most = max((there[a] & there[b]).sum() for x, y in combinations(groups, 2) for a, b in product(x, y))
         why = f"they differ in {', '.join(differing)}" if differing else f"they share {plural(most, 'image')} at most"
         names = " | ".join(", ".join(measured["row"][group]) for group in groups)
         lines.append(f"Not comparable across the bars: {names}; {why}. Marks and tests hold between them.")
     for group in groups:
-        shared, most = there[group].all(axis=1).sum(), there[group].sum().max()
-        if shared < most:
+        masks = [there[k] for k in group]
+        shared = np.logical_and.reduce(masks).sum()
+        if shared < max(mask.sum() for mask in masks):
             names = "all rows" if len(groups) == 1 else ", ".join(measured["row"][group])
             lines.append(f"Marks and tests are over the {plural(shared, 'image')} that {names} share.")
     return lines
