@@ -301,16 +301,29 @@ def test_every_finding_has_an_entry_in_the_page(tmp_path, monkeypatch, capsys):
     assert measured == numbers == {*command.MEASURED}
 
 
-def test_the_rows_of_the_reference_say_what_the_page_says_of_aii():
+@pytest.mark.parametrize(
+    ("one", "other", "insertion", "deletion"),
+    [
+        ("aii", "agi", "cannot tell", "above"),
+        ("aii_algorithm1", "aii", "below", "above"),
+        ("la", "la_paper", "cannot tell", "cannot tell"),
+        ("la", "la_algorithm1", "above", "below"),
+    ],
+)
+def test_the_rows_of_the_reference_say_what_the_page_says_of_two_methods(one, other, insertion, deletion):
+    """Over the images that both have."""
     rows = load_rows(ROOT / "results" / "reference")
     of_lite0 = (rows["data"] == "la_release") & (rows["model"] == "efficientnet_lite0") & (rows["metric"] == "unified")
     first = [
         run_id for run_id, run in load_runs(ROOT / "results" / "reference").items() if run["identity"]["seed"] == 0
     ]
     rows = rows[(rows["status"] == "ok") & of_lite0 & rows["run_id"].isin(first)].set_index("image_id")
-    of = {name: part.sort_index() for name, part in rows.groupby("method") if name in ("aii", "agi")}
-    columns = [{name: part[q].to_numpy() for name, part in of.items()} for q in ("insertion", "deletion")]
-    measured, says = said(columns, apart=[("aii", "agi")], classes=of["aii"]["label"].to_numpy())["aii less agi"]
-    assert says == "cannot tell / above"
+    of = {name: rows[rows["method"] == name] for name in (one, other)}
+    both = sorted(set(of[one].index) & set(of[other].index))
+    columns = [{name: part.loc[both, q].to_numpy() for name, part in of.items()} for q in ("insertion", "deletion")]
+    pair = f"{one} less {other}"
+    measured, says = said(columns, apart=[(one, other)], classes=of[one].loc[both, "label"].to_numpy())[pair]
     page = " ".join((ROOT / "docs" / "contradictions.md").read_text().split())
-    assert f"`aii` less `agi` is {measured.replace('-', '−')}" in page
+    assert says == f"{insertion} / {deletion}"
+    assert f"`{one}` less `{other}` is {measured.replace('-', '−')}" in page
+    assert re.search(rf"{len(both)} (images of `results/reference`|that `{one}` has too)", page)
