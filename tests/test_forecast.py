@@ -26,6 +26,20 @@ def test_methods_that_stop_early_are_forecast_at_their_most(tmp_path):
     assert forecast(small_job(tmp_path, "method=mfaba"), []).backward == 50
 
 
+@pytest.mark.parametrize(
+    ("method", "waiting"), [("ig", 0.0), ("sm", 1.0), ("guided_ig", 1.0), ("agi", 0.0), ("big", 0.5)]
+)
+def test_few_images_are_forecast_at_the_places_that_they_fill(tmp_path, method, waiting):
+    job = small_job(tmp_path, f"method={method}", "metric=[unified]", "compute.batch_size=4", "data.limit=1")
+    said = forecast(job, ["unified"], job.ids)
+    assert said.waiting == pytest.approx(waiting, abs=0.1)
+    whole, few = said.seconds(4, 4), said.seconds(1, 4)
+    of_method = said.seconds_a_batch - said.of_scoring
+    assert few == pytest.approx(whole / 4 + said.waiting * of_method * 3 / 4)
+    assert said.scoring <= said.filled <= said.passes
+    assert forecast(job, ["unified"], [*"abcd"]).waiting == 1  # a whole batch
+
+
 def test_durations_read_well():
     assert [duration(s) for s in (7.4, 180, 36000)] == ["7 s", "3 min", "10.0 h"]
 

@@ -44,11 +44,17 @@ class Forecast:
     kept: bool  # the maps lie there, and it is only for such a metric that the method is called
     seconds_a_batch: float
     of_scoring: float  # of these: frames of few images fill their passes
+    waiting: float = 1.0  # share of the method's passes in which each image takes a place, whether it is there or not
 
     def seconds(self, images: int, batch_size: int) -> float:
         whole, rest = divmod(images, batch_size)
-        last = self.seconds_a_batch - (1 - rest / batch_size) * self.of_scoring if rest else 0.0
-        return whole * self.seconds_a_batch + last
+        padded = self.waiting * (self.seconds_a_batch - self.of_scoring) if rest else 0.0
+        return whole * self.seconds_a_batch + padded + (self.seconds_a_batch - padded) * rest / batch_size
+
+    @property
+    def filled(self) -> int:
+        """Forward passes that few images fill."""
+        return self.passes - round(self.waiting * (self.passes - self.scoring))
 
     @property
     def passes(self) -> int:
@@ -82,11 +88,33 @@ def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
     forward, backward, scoring, again = counted
+    images = list(images)
     kept = all_kept(job, images)
+    few = 0 < len(images) < job.compute.batch_size and not kept
+    waiting = _waiting(job.method, Stub(job.network.preprocessing, classes, job.network), forward) if few else 1.0
     times = again + (not kept)
     of_scoring = scoring * one_forward
     seconds = (forward * one_forward + backward * one_backward) * times + of_scoring
-    return Forecast(*counted, kept, seconds, of_scoring)
+    return Forecast(*counted, kept, seconds, of_scoring, waiting)
+
+
+def _waiting(method: Callable, stub: "Stub", alone: int) -> float:
+    """The share of a method's passes that wait for each other, from what one image in two places takes.
+
+    alone: forward passes of one image in one place.
+    """
+    if stated(method) is not None or not alone:
+        return 1.0
+    stub.most *= 2
+    x = torch.zeros(2, 3, *[stub.preprocessing.size] * 2) + 0.5
+    with listening():
+        method(stub, x, torch.zeros(2, dtype=torch.long), Rng(0, "forecast", ["image", "image"]))
+    return min(1.0, max(0.0, stub.forward_passes / alone - 1))
+
+
+def stated(method: Callable) -> Callable | None:
+    """What tells a method's passes without a dry run, if its function has such: passes(network, **hyperparameters)."""
+    return getattr(getattr(method, "func", None), "passes", None)
 
 
 def count(
@@ -104,8 +132,7 @@ def count(
     """
     stub = Stub(images, classes, network)
     x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
-    stated = getattr(getattr(method, "func", None), "passes", lambda *_, **__: None)
-    if of_method := stated(network, **getattr(method, "keywords", {})):  # by a method that needs a network's inside
+    if (passes := stated(method)) and (of_method := passes(network, **getattr(method, "keywords", {}))):
         (forward, backward), maps = of_method, torch.zeros_like(x)
     else:
         with listening() as notes:

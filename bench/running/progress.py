@@ -19,11 +19,11 @@ class Bar:
     """Images done and failed, passes a second and the time left: a bar on a terminal, elsewhere a line a minute."""
 
     def __init__(
-        self, network: Network, images: int, width: int, passes: int, scoring: int = 0, out: TextIO | None = None
+        self, network: Network, images: int, width: int, passes: int, filled: int = 0, out: TextIO | None = None
     ):
-        """width: images a batch.  passes: forward passes an image.  scoring: those of them that few images fill."""
+        """width: images a batch.  passes: forward passes an image.  filled: those of them that few images fill."""
         self.network, self.images, self.width = network, images, width
-        self.passes, self.scoring = max(1, passes), scoring
+        self.passes, self.filled = max(1, passes), filled
         self.out = out or sys.stderr
         self.total = self._passes(images)
         self.done = self.failed = self.counted = 0
@@ -59,7 +59,7 @@ class Bar:
     def _passes(self, images: int) -> int:
         """Of so many images, the places included that nothing fills."""
         padded = -(-images // self.width) * self.width
-        return padded * (self.passes - self.scoring) + images * self.scoring
+        return padded * (self.passes - self.filled) + images * self.filled
 
     def _show(self) -> None:
         now = time.monotonic()

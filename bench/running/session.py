@@ -18,7 +18,7 @@ def carry_through(job: Job, work: Work, cost: Forecast) -> Remarks:
     remarks, left = Remarks(job.method_name), len(work)
     runs = [job.run_id(metric) for metric in job.metrics]
     heart = Heartbeat(job.results, job.config.names, runs, left, cost.seconds_a_batch)
-    with Stop() as stop, heart, Bar(job.network, left, job.compute.batch_size, cost.passes, cost.scoring) as bar:
+    with Stop() as stop, heart, Bar(job.network, left, job.compute.batch_size, cost.passes, cost.filled) as bar:
         try:
             for progress in run(job, work):
                 left -= progress.images
