@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import torch
 from torch import Tensor
 
 Facts = Tensor | list[str | None]
@@ -20,6 +21,11 @@ def note(**facts: Facts) -> None:
     notes = _notes.get()
     if notes is not None:
         notes.update(facts)
+
+
+def note_passes(images: Tensor, forward: int, backward: int) -> None:
+    """Leave how many passes each of the images took, where those that were made are not the images' alone."""
+    note(forward_passes=torch.full((len(images),), forward), backward_passes=torch.full((len(images),), backward))
 
 
 @contextmanager

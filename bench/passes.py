@@ -63,10 +63,12 @@ def _places(first: int, rows: Tensor, n: int) -> Tensor:
 
 def _whole(ready: list[Seen], n: int, width: int) -> Iterator[Seen]:
     """Frames of which all is there; the rest stays in `ready`."""
-    while sum(len(told[0]) for told in ready) >= n:
+    whole = sum(len(told[0]) for told in ready) // n * n
+    if whole:
         joined = tuple(torch.cat(parts) for parts in zip(*ready, strict=True))
-        ready[:] = [tuple(told[n:] for told in joined)]
-        yield tuple(_repeated(told[:n], width) for told in joined)
+        ready[:] = [tuple(told[whole:] for told in joined)]
+        for start in range(0, whole, n):
+            yield tuple(_repeated(told[start : start + n], width) for told in joined)
 
 
 def _repeated(rows: Tensor, width: int) -> Tensor:

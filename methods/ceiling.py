@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.exact import exact
-from bench.notes import note
+from bench.notes import note_passes
 from bench.passes import count_own, through
 from bench.ranges import Between
 from bench.rng import Rng
@@ -50,8 +50,7 @@ def ceiling_map(
     gains = partial(_gains, model, x, target, count_own(rng.ids, len(x)), optimises)
     found = torch.stack([_searched(gains, x, k) for k in _sides(side)])  # [searches, B, H, W]
     areas = torch.stack([_area(gains, order) for order in found])
-    taken = torch.full((len(x),), passes(model, side=side, optimises=optimises)[0])
-    note(forward_passes=taken, backward_passes=0 * taken)
+    note_passes(x, *passes(model, side=side, optimises=optimises))
     best = found[areas.argmax(dim=0), torch.arange(len(x), device=x.device)]
     return best[:, None].expand_as(x).contiguous()
 

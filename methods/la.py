@@ -30,7 +30,7 @@ import torch
 from torch import nn
 
 from bench.exact import exact
-from bench.notes import note
+from bench.notes import note_passes
 from bench.passes import count_own, side_by_side
 from bench.ranges import Between, Classes, Count, Drawn
 from bench.rng import Rng
@@ -88,8 +88,7 @@ def local_attribution(
                 attribution[: len(share)] -= share
         attribution = wide([attribution])
         of_start, of_run = 1 + (steps - 1) * untargeted, {"equation2": 2 * steps - 1, "algorithm1": steps}[rule]
-        forward, backward = of_start + len(chosen) * steps, of_start + len(chosen) * of_run
-        note(forward_passes=torch.full((len(x),), forward), backward_passes=torch.full((len(x),), backward))
+        note_passes(x, of_start + len(chosen) * steps, of_start + len(chosen) * of_run)
     return attribution
 
 

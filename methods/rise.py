@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from bench.notes import note
+from bench.notes import note_passes
 from bench.passes import count_own, through
 from bench.ranges import Between
 from bench.rng import Rng
@@ -54,8 +54,7 @@ def rise(
     total = torch.zeros_like(x[:, :1])
     for (p,) in through(seen, masked(), count_own(rng.ids, len(x))):
         total += per_image(p) * shown.popleft()
-    taken = torch.full((len(x),), masks)
-    note(forward_passes=taken, backward_passes=0 * taken)
+    note_passes(x, masks, 0)
     return (total / (masks * share)).expand_as(x).contiguous()
 
 

@@ -87,25 +87,25 @@ class MapBatch:
 
     def read(self, images: Images) -> Readings:
         """One forward pass, and all that can be read off it. kl is KL(uniform || p) in nats."""
-        return self._read(images, self.target)
+        return dict(zip(READOUTS, self._read(images, self.target), strict=True))
 
     def read_all(self, frames: Iterable[Images]) -> Iterator[Readings]:
         """Of each frame of these images what `read` says of it, in full passes: frames are asked for ahead of readings."""
-        for seen in through(lambda images, at: tuple(self._read(images, self.target[at]).values()), frames, self.own):
+        for seen in through(lambda images, at: self._read(images, self.target[at]), frames, self.own):
             yield dict(zip(READOUTS, seen, strict=True))
 
     @torch.inference_mode()
-    def _read(self, images: Images, target: Targets) -> Readings:
+    def _read(self, images: Images, target: Targets) -> tuple[Tensor, ...]:
+        """READOUTS, [B] each."""
         logits = self.model(images)
         if logits.dtype == torch.bfloat16:  # half precision is for the network's own passes
             logits = logits.float()
         log_p, target = logits.log_softmax(dim=1), target[:, None]
-        values = (
+        return (
             log_p.gather(1, target).squeeze(1).exp(),
             logits.gather(1, target).squeeze(1),
             -math.log(log_p.shape[1]) - log_p.mean(dim=1),
         )
-        return dict(zip(READOUTS, values, strict=True))
 
     def without(self, taken: Tensor, baseline: str) -> Images:
         """The images after these values were taken away. taken: bool [B, 3 or 1, H, W]."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.notes import note
+from bench.notes import note_passes
 from bench.passes import through
 from bench.types import Images, Logits, Objective, PerImage, Targets
 
@@ -39,7 +39,7 @@ def probability_gradients(model: nn.Module, points: Iterable[Images], target: Ta
     for (gradient,) in through(lambda x, places: (input_gradient(model, x, probability(target[places])),), points, own):
         count += 1
         yield gradient
-    note(forward_passes=torch.full((len(target),), count), backward_passes=torch.full((len(target),), count))
+    note_passes(target, count, count)
 
 
 def probability(target: Targets) -> Objective:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.notes import note
+from bench.notes import note, note_passes
 from bench.passes import through
 from bench.types import Images, Targets
 from methods.parts.gradient import at, gradients, probability
@@ -29,7 +29,6 @@ def straight_line(model: nn.Module, x0: Images, x: Images, target: Targets, own:
         if end:
             ends.append(p)
     attribution = (x - x0) * total / (steps - 1)
-    taken = torch.full((len(x),), steps)
-    note(forward_passes=taken, backward_passes=taken)
+    note_passes(x, steps, steps)
     note(completeness_gap=attribution.flatten(1).sum(dim=1) - (ends[1] - ends[0]))
     return attribution
