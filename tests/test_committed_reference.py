@@ -144,6 +144,18 @@ def test_the_rankings_beside_the_printed_ones_are_those_of_the_rows():
         assert numbers == [str(count), str(images), *(f"{tau:.2f}" for tau in taus)], said
 
 
+def test_the_page_of_the_tables_says_what_the_rows_say():
+    page = " ".join((ROOT / "docs" / "tables.md").read_text(encoding="utf-8").split())
+    rows = Rows(FOLDER)
+    _, images, taus = beside_printed(rows, "as published (")
+    networks = ("VGG16", "ResNet-50", "Inception-v3", "MaxViT-T")
+    said = ", ".join(f"{tau:.2f} ({network})" for tau, network in zip(taus, networks, strict=True))
+    assert f"and {images} of LA's images" in page and f"Kendall's τ-b {said};" in page
+    _, images, taus = beside_printed(rows, "the methods done right")
+    *most, last = (f"{tau:.2f}" for tau in taus)
+    assert f"over {images} images, it is {', '.join(most)} and {last}." in page
+
+
 def test_the_front_pages_table_is_that_of_the_reference():
     """Means of the rows themselves; intervals and marks of the table that a report made of them."""
     lines = pd.read_csv(FOLDER / "report" / "reference_a.csv").query("metric == 'unified' and confidence == 'all'")

@@ -109,6 +109,19 @@ def test_a_grid_of_two_settings_is_a_line_for_each_value_of_the_other():
     assert {line.name: line.mean.tolist() for line in found["t"]} == {"tiny, m=1": [13, 14], "tiny, m=2": [23, 24]}
 
 
+def test_other_seeds_are_one_figure_of_all_methods_a_line_per_seed():
+    cells = {f"{method}{seed}": (method, seed) for method in ("la", "sg") for seed in (1, 2, 10)}
+    cells.pop("sg1")
+    runs = {i: record(n=5, seed=seed) for i, (_, seed) in cells.items()}
+    means = {i: seed + (method == "sg") / 2 for i, (method, seed) in cells.items()}
+    lines = numbers(runs, means.get).assign(method=[method for method, _ in cells.values()])
+    (found,) = ablations.seeds_together(ablations.find(lines, runs))
+    assert (found.method, found.setting, found.values) == ("", "seed", ("la", "sg"))
+    drawn = {line.name: (line.x.tolist(), line.mean.tolist()) for line in found.lines["insertion"]}
+    assert drawn == {"seed 1": ([0], [1]), "seed 2": ([0, 1], [2, 2.5]), "seed 10": ([0, 1], [10, 10.5])}
+    assert list(drawn) == ["seed 1", "seed 2", "seed 10"]
+
+
 @pytest.mark.parametrize("second", [record(n=9, s=9), record(n=5, device="gpu"), record(model="other", n=9)])
 def test_runs_that_differ_in_more_or_in_the_machine_are_no_ablation(second):
     runs = {"a": record(n=5), "b": second}

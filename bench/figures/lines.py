@@ -13,6 +13,7 @@ from bench.figures.style import COLOURS, INK
 DASHES = ((), (5, 1.5), (1, 1.2), (6, 1.5, 1, 1.5))  # with the colours: 24 lines told apart, on grey paper still 4
 MARKERS = "osD^vP"
 PANEL, SMALL = (4.4, 3.0), (3.3, 2.5)  # inches, in a paper and on the page
+WORDS = 30  # letters that stand side by side below a panel
 POINTS = 76  # of a curve on the page, at most; files have them all
 
 
@@ -114,7 +115,9 @@ def _draw(axes: Axes, panel: Panel, styles: dict[str, int], most: int | None = N
     axes.set_xlabel(panel.x, fontsize=9)
     axes.set_ylabel(panel.y, fontsize=9)
     if panel.ticks:
-        axes.set_xticks(range(len(panel.ticks)), panel.ticks)
+        long = sum(map(len, panel.ticks)) > WORDS
+        turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if long else {}
+        axes.set_xticks(range(len(panel.ticks)), panel.ticks, **turned)
     elif not panel.marks:
         axes.set_xlim(0, 1)
     axes.set_ylim(bottom=panel.floor, top=panel.ceiling)

@@ -26,18 +26,16 @@ def shares(
 
     numbers: means.measure's, with row. rows: load_rows's. runs: their records.
     """
+    conditions = records.conditions_of(numbers["run_id"], runs)
     images, found = means.by_image(rows), pd.Series([NONE] * len(numbers), index=numbers.index)
     for (*_, confidence, quantity), part in numbers.groupby([*COLUMN, "quantity"], sort=False):
         kind, measured = part["kind"].iloc[0], part[part["n"] > 0]
         if quantity == SPEED or not kind.sign or not {CHANCE, CEILING} <= {*measured["row"]}:
             continue
-        table = pd.DataFrame({
-            k: means.values(means.split(images[run], confidence, threshold), quantity, kind)
-            for k, run in measured["run_id"].items()
-        })  # fmt: skip
+        table = means.side_by_side(images, measured["run_id"], quantity, kind, confidence, threshold)
         scores = dict(zip(table, table.to_numpy(dtype=float).T, strict=True))
         classes: dict[bytes, np.ndarray | None] = {}  # of images that several rows share
-        under = {k: records.conditions(runs.get(run, {})) for k, run in measured["run_id"].items()}
+        under = {k: conditions[run] for k, run in measured["run_id"].items()}
         for k, run in measured["run_id"].items():
             control = {row: j for j, row in reversed([*measured["row"].items()]) if under[j] == under[k]}
             if {CHANCE, CEILING} <= control.keys():

@@ -92,7 +92,13 @@ def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
 
     The draws depend on the number of units alone. 0 for a single row.
     """
-    count, k = off.shape
+    return _critical_value(off.astype(float).tobytes(), off.shape, draws)
+
+
+@functools.lru_cache(maxsize=128)  # tables, pictures and the explorer of a report ask about the same columns
+def _critical_value(values: bytes, shape: tuple[int, int], draws: int) -> float:
+    off = np.frombuffer(values).reshape(shape)
+    count, k = shape
     i, j = np.triu_indices(k, 1)
     largest, start = np.zeros(draws), 0
     rounding = count * (ROUNDING * np.abs(off).max()) ** 2  # the variance of rows whose scores differ by that

@@ -1,6 +1,7 @@
 """Rows to numbers: means over images, their intervals, median and quartiles, the confidence split."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,26 @@ def values(rows: pd.DataFrame, name: str, kind: Quantity) -> pd.Series:
     return first - second[0] if second else first
 
 
+def side_by_side(
+    images: Mapping[str, pd.DataFrame],
+    of: pd.Series,
+    name: str,
+    kind: Quantity,
+    confidence: str = "all",
+    threshold: float = 0.0,
+) -> pd.DataFrame:
+    """[image, row]: a quantity of several runs over the images of a split, NaN where a row has none.
+
+    images: by_image's.  of: the run of each row.
+    """
+    found = {}
+    for row, run in of.items():
+        of_all = values(images[run], name, kind)
+        inside = _inside(images[run]["confidence"], confidence, threshold)
+        found[row] = of_all if inside is None else of_all[inside]
+    return pd.DataFrame(found)
+
+
 def classes(rows: pd.DataFrame) -> np.ndarray | None:
     """The class of each row, what intervals and marks resample; None where not every one is known, or where all classes that
     there are have images: then they are no sample.
@@ -69,9 +90,15 @@ def classes(rows: pd.DataFrame) -> np.ndarray | None:
 
 def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:
     """low: below the threshold; high: at it or above. An image that failed before it was classified is only in all."""
+    inside = _inside(rows["confidence"], confidence, threshold)
+    return rows if inside is None else rows[inside]
+
+
+def _inside(confidences: pd.Series, confidence: str, threshold: float) -> pd.Series | None:
+    """Which images are of a split; None: all."""
     if confidence == "all":
-        return rows
-    return rows[rows["confidence"] < threshold] if confidence == "low" else rows[rows["confidence"] >= threshold]
+        return None
+    return confidences < threshold if confidence == "low" else confidences >= threshold
 
 
 def _summary(part: Part, low: np.ndarray, high: np.ndarray) -> list[dict]:

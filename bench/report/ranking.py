@@ -39,10 +39,7 @@ def beside(
             measured = part[(part["quantity"] == quantity) & (part["n"] > 0)].set_index("row")["run_id"]
             if there.empty or measured.empty or model in there or model in published.impossible(paper, table):
                 continue
-            scores = pd.DataFrame({
-                row: means.values(means.split(images[run], confidence, threshold), quantity, kind)
-                for row, run in measured.items()
-            }).dropna()  # fmt: skip
+            scores = means.side_by_side(images, measured, quantity, kind, confidence, threshold).dropna()
             if len(scores):
                 heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"
                 header = ["Method", f"{kind.title}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]

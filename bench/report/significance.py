@@ -71,7 +71,7 @@ def compare(
     published. rows: load_rows's. runs: their records. labels: {run_id: what tells it from another run of the same cell}.
     """
     standings, footers = pd.Series("", index=numbers.index), {}
-    images = means.by_image(rows)
+    images, conditions = means.by_image(rows), records.conditions_of(numbers["run_id"], runs)
     for (*column, quantity), part in numbers.groupby([*COLUMN, "quantity"], sort=False):
         measured = part[part["n"] > 0]
         kind = part["kind"].iloc[0]
@@ -81,11 +81,8 @@ def compare(
             continue
         label = {k: (labels or {}).get(run) for k, run in measured["run_id"].items()}
         measured = measured.assign(row=[f"{r} ({label[k]})" if label[k] else r for k, r in measured["row"].items()])
-        under = {k: records.conditions(runs.get(run, {})) for k, run in measured["run_id"].items()}
-        scores = pd.DataFrame({
-            k: means.values(means.split(images[run], column[3], threshold), quantity, kind)
-            for k, run in measured["run_id"].items()
-        })  # fmt: skip
+        under = {k: conditions[run] for k, run in measured["run_id"].items()}
+        scores = means.side_by_side(images, measured["run_id"], quantity, kind, column[3], threshold)
         groups = comparable(scores, under)
         lines = footers.setdefault(tuple(column), [])
         lines += [line for line in _apart(measured, scores, groups, under) if line not in lines]

@@ -99,7 +99,7 @@ def tables(lines: pd.DataFrame, rows: pd.DataFrame, runs: Mapping[str, dict]) ->
             if not kind.sign or not measured["own"].any() or len(measured) < 2:
                 continue
             of = measured.set_index("row")
-            scores = pd.DataFrame({row: means.values(images[run], quantity, kind) for row, run in of["run_id"].items()})
+            scores = means.side_by_side(images, of["run_id"], quantity, kind)
             under = {row: records.conditions(runs[run]) for row, run in of["run_id"].items()}
             own = of.index[of["own"]][0]
             group = next(group for group in significance.comparable(scores, under) if own in group)

@@ -1,6 +1,7 @@
 """Numbers to tables that people read: one table, which markdown.py, latex.py and the page write."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -151,13 +152,13 @@ def _table(
         columns += own
         groups += [(heading, len(own))] if grouped else []
     rows = []
-    for (name, run_id), lines in part.groupby(["row", "run_id"], sort=False, dropna=False):
+    for (name, run_id), lines in _by_row(part):
         row = [_named(name, labels.get(run_id))]
-        for line in lines.to_dict("records"):
+        for line in lines:
             row += [measured(line), *([quartiles(line)] if line["kind"].tailed else [])]
             row += [share(line)] if possible[line["quantity"]] else []
             row += _beside(line, everywhere) if printed[line["quantity"]] else ()
-        rows.append([*row, count(lines.iloc[0])])
+        rows.append([*row, count(lines[0])])
     return Table(title, [*columns, Column("n")], rows, groups, below, contradictions.of_any(part["contradictions"]), of)
 
 
@@ -172,10 +173,18 @@ def _quartiles(part: pd.DataFrame, of: tuple, title: str, labels: Mapping[str, s
         columns += [Column("mean", kind.better), Column(QUARTILES, kind.better)]
     groups = [(kind.title + ARROWS[kind.better], 2) for kind in kinds]
     rows = []
-    for (name, run_id), lines in part.groupby(["row", "run_id"], sort=False):
-        entries = [entry for line in lines.to_dict("records") for entry in (measured(line), quartiles(line))]
-        rows.append([_named(name, labels.get(run_id)), *entries, count(lines.iloc[0])])
+    for (name, run_id), lines in _by_row(part):
+        entries = [entry for line in lines for entry in (measured(line), quartiles(line))]
+        rows.append([_named(name, labels.get(run_id)), *entries, count(lines[0])])
     return [Table(f"Medians and quartiles: {title}", [*columns, Column("n")], rows, groups, of=of, folded=True)]
+
+
+def _by_row(part: pd.DataFrame) -> Iterable[tuple[tuple[str, str | None], list[dict]]]:
+    """((row, run_id), its lines) in the order of the rows; run_id is None of a row that has not been run."""
+    found = defaultdict(list)
+    for line in part.to_dict("records"):
+        found[line["row"], None if pd.isna(line["run_id"]) else line["run_id"]].append(line)
+    return found.items()
 
 
 def _named(row: str, label: str | None) -> Entry:

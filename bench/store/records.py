@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -182,6 +183,11 @@ def conditions(record: dict) -> dict[str, str]:
     draws = record["draws"] if "draws" in record else said(record["config"]["metric"]["_target_"]).draws
     colour = (record.get("confusion") or {}).get("colour")
     return identity_of(record).conditions(draws) | {"confusion colour": str(colour)}
+
+
+def conditions_of(run_ids: Iterable[str], runs: Mapping[str, dict]) -> dict[str, dict[str, str]]:
+    """{run_id: conditions}, each once."""
+    return {run_id: conditions(runs.get(run_id, {})) for run_id in dict.fromkeys(run_ids)}
 
 
 def collection(record: dict) -> str | None:

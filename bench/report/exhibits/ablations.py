@@ -1,4 +1,7 @@
-"""Runs of one cell that differ in one setting: which of them is the usual one, and what the setting does."""
+"""Runs of one cell that differ in one setting: which of them is the usual one, and what the setting does.
+
+A seed is no setting that one chooses: what other seeds do to all methods of a metric is one figure.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +20,8 @@ from bench.store.rows import PARTITIONS
 from bench.text import number, slug
 from metrics.quantities import Quantity
 
-VARIED = ("method.", "metric.", "model.", "precision", "seed", "target")  # a device or other weights are no setting
+SEED = "seed"
+VARIED = ("method.", "metric.", "model.", "precision", SEED, "target")  # a device or other weights are no setting
 Settings = dict[str, str]
 PLACE, ABOUT = (
     "Ablations",
@@ -27,27 +31,37 @@ PLACE, ABOUT = (
 
 @dataclass(frozen=True)
 class Ablation:
-    """What one setting of a method does to one metric: a line per network, and per value of what else varies."""
+    """What one setting of a method, or the seed of all methods, does to one metric: a line per network, and per value of
+    what else varies.
+    """
 
     data: str
-    method: str
+    method: str  # "" of all methods
     metric: str
     setting: str  # "epsilon"
-    values: tuple[str, ...]  # its values in order, if they are not numbers
+    values: tuple[str, ...]  # its values in order, if they are names: words, or seeds; of all methods, their names
     lines: dict[str, list[Line]]  # {quantity: lines}; x is the value, or its place in values
     kinds: dict[str, Quantity]  # what the quantities are
 
 
 def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
     """Of a report on all rows: a figure per setting, in it a panel per quantity, a line per network."""
-    for ablation in find(lines, runs) if plan is None else ():
+    for ablation in seeds_together(find(lines, runs)) if plan is None else ():
         names = dict.fromkeys(line.name for of_quantity in ablation.lines.values() for line in of_quantity)
         panels = [
-            Panel(kind.title + ARROWS[kind.better], ablation.setting, ablation.metric, drawn, True, ablation.values)
+            Panel(
+                kind.title + ARROWS[kind.better],
+                ablation.setting if ablation.method else "",
+                ablation.metric,
+                drawn,
+                True,
+                ablation.values,
+            )
             for kind, drawn in ((ablation.kinds[name], drawn) for name, drawn in ablation.lines.items())
         ]
-        title = f"{ablation.method}: {ablation.setting} · {ablation.metric} · {ablation.data}"
-        stem = f"ablation_{slug(ablation.data, ablation.method, ablation.metric, ablation.setting)}"
+        title = f"{ablation.method or 'all methods'}: {ablation.setting} · {ablation.metric} · {ablation.data}"
+        of = filter(None, (ablation.data, ablation.method, ablation.metric, ablation.setting))
+        stem = f"ablation_{slug(*of)}"
         yield curves.figure(stem, title, PLACE, ABOUT, panels, {name: i for i, name in enumerate(names)}, found)
 
 
@@ -72,7 +86,8 @@ def find(numbers: pd.DataFrame, runs: Mapping[str, dict]) -> list[Ablation]:
             series = _series(settings, key)
             if series:
                 values = sorted({settings[i][key] for ids in series.values() for i in ids}, key=_order)
-                names = tuple(values) if any(number(value) is None for value in values) else ()
+                named = key == SEED or any(number(value) is None for value in values)
+                names = tuple(values) if named else ()
                 lines = {
                     quantity: [_line(name, {i: settings[i][key] for i in ids}, names, measured)
                                for name, ids in series.items()]
@@ -80,6 +95,34 @@ def find(numbers: pd.DataFrame, runs: Mapping[str, dict]) -> list[Ablation]:
                 }  # fmt: skip
                 kinds = dict(part.drop_duplicates("quantity")[["quantity", "kind"]].itertuples(index=False))
                 found.append(Ablation(data, method, metric, key.partition(".")[2] or key, names, lines, kinds))
+    return found
+
+
+def seeds_together(ablations: Iterable[Ablation]) -> list[Ablation]:
+    """As they come, and at the end those of seeds, one for each data and metric: methods side by side, a line per seed."""
+    found, seeded = [], defaultdict(list)
+    for ablation in ablations:
+        if ablation.setting == SEED:
+            seeded[ablation.data, ablation.metric].append(ablation)
+        else:
+            found.append(ablation)
+    for (data, metric), together in seeded.items():
+        networks = {line.name for one in together for lines in one.lines.values() for line in lines}
+        points = defaultdict(list)  # {(quantity, seed): [(row, mean, low, high)]}
+        for one in together:
+            for quantity, lines in one.lines.items():
+                for line in lines:
+                    row = one.method if len(networks) == 1 else f"{one.method}, {line.name}"
+                    for place, *estimate in zip(line.x, line.mean, line.low, line.high, strict=True):
+                        points[quantity, one.values[int(place)]].append((row, *estimate))
+        rows = tuple(sorted({row for of_seed in points.values() for row, *_ in of_seed}))
+        of_quantities: dict[str, list[Line]] = {quantity: [] for quantity, _ in points}
+        for (quantity, seed), of_seed in sorted(points.items(), key=lambda item: _order(item[0][1])):
+            names, *estimates = zip(*of_seed, strict=True)
+            x = np.array([rows.index(name) for name in names], dtype=float)
+            of_quantities[quantity].append(Line(f"seed {seed}", x, *map(np.array, estimates)))
+        kinds = {name: kind for one in together for name, kind in one.kinds.items()}
+        found.append(Ablation(data, "", metric, SEED, rows, of_quantities, kinds))
     return found
 
 

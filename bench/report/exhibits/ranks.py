@@ -23,15 +23,13 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
     """Where three comparable rows or more have two images or more in common; of several groups the largest."""
     lines = lines[[kind.sign != 0 for kind in lines["kind"]]]
     there = lines[(lines["confidence"] == "all") & (lines["n"] > 0) & (lines["quantity"] != SPEED)]
-    images = means.by_image(found.rows)
+    images, conditions = means.by_image(found.rows), records.conditions_of(there["run_id"], runs)
     for of, part in there.groupby(["data", "model", "metric"], sort=False):
         charts = []
         for name, measured in part.groupby("quantity", sort=False):
             kind = measured["kind"].iloc[0]
-            scores = pd.DataFrame({
-                k: means.values(images[run], name, kind) for k, run in measured["run_id"].items()
-            })  # fmt: skip
-            under = {k: records.conditions(runs.get(run, {})) for k, run in measured["run_id"].items()}
+            scores = means.side_by_side(images, measured["run_id"], name, kind)
+            under = {k: conditions[run] for k, run in measured["run_id"].items()}
             group = max(significance.comparable(scores, under), key=len)
             shared = scores[group].dropna()
             if len(group) > 2 and len(shared) > 1:
