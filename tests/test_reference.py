@@ -1,5 +1,6 @@
 """The reference's rows: in which order, in what pieces, and that it goes on from what is there."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -62,6 +63,16 @@ def test_circles_come_in_their_order():
     for word in ("processes=0", "images=x", "minutes=-1"):
         with pytest.raises(UserError, match=word.partition("=")[0]):
             main(["circles=a", word])
+
+
+def test_how_many_images_a_metric_is_played_on_is_checked_before_anything_is_opened():
+    for said, cure in (
+        ("unifed=40", "there is no metric unifed. Did you mean unified?"),
+        ("unified=0", "experiment.first.unified=0: expected a whole number of images, 1 or more."),
+        ("unified=all", "experiment.first.unified=all: expected a whole number"),
+    ):
+        with pytest.raises(UserError, match=re.escape(cure)):
+            units("reference_a", [o for o in TINY if o != "images=2"] + [f"+experiment.first.{said}"], 2, "")
 
 
 @pytest.fixture(scope="module")

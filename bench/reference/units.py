@@ -8,8 +8,10 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.config import Config, load
-from bench.errors import Refused, UserError
+from omegaconf import DictConfig
+
+from bench.config import CONF, Config, load
+from bench.errors import Refused, UserError, did_you_mean
 from bench.experiments.plan import Cell, cells
 from bench.experiments.sweep import of_cell
 from bench.images.preprocessing import Preprocessing
@@ -50,7 +52,7 @@ def units(circle: str, overrides: list[str], size: int, began: str) -> list[Unit
     """Of an experiment, in the order in which they are to be done.  size: images of a unit, and of a batch."""
     config = load([f"experiment={circle}", *overrides])
     plan, table = config.cfg.experiment, cells(config.cfg.experiment)
-    first = plan.get("first") or {}
+    first = _first(plan)
     ids = in_order(config)
     stretches = pieces(len(ids), size, first.values())
     width = [] if given(overrides, "compute.batch_size") else [f"compute.batch_size={max(map(len, stretches))}"]
@@ -59,6 +61,18 @@ def units(circle: str, overrides: list[str], size: int, began: str) -> list[Unit
         for stretch in stretches
         for k, cell in enumerate(table)
     ]
+
+
+def _first(plan: DictConfig) -> dict[str, int]:
+    """{metric: how many images it is played on}, where they are not all. UserError: no such metric, or no such number."""
+    found = dict(plan.get("first") or {})
+    known = sorted(file.stem for file in (CONF / "metric").glob("*.yaml"))
+    for metric, images in found.items():
+        if metric not in known:
+            raise UserError(f"experiment.first: there is no metric {metric}.{did_you_mean(str(metric), known)}")
+        if not isinstance(images, int) or isinstance(images, bool) or images < 1:
+            raise UserError(f"experiment.first.{metric}={images}: expected a whole number of images, 1 or more.")
+    return found
 
 
 def in_order(config: Config) -> list[str]:
