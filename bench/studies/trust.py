@@ -173,7 +173,7 @@ def sentence(told: pd.DataFrame, quantity: str) -> str:
     lost = "; ".join(f"{claim} (not by {', '.join(names)})" for claim, names in fall.items())
     return (
         f"By {QUANTITIES[quantity] if quantity == 'gap' else 'insertion'}, of {len(survive) + len(fall)} claims "
-        f"{len(survive)} survive {n}: {', '.join(survive) or 'none'}."
+        f"{len(survive)} {'survives' if len(survive) == 1 else 'survive'} {n}: {', '.join(survive) or 'none'}."
         + (f" The others do not: {lost}." if lost else "")
     )
 
