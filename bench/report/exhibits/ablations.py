@@ -25,7 +25,8 @@ VARIED = ("method.", "metric.", "model.", "precision", SEED, "target")  # a devi
 Settings = dict[str, str]
 PLACE, ABOUT = (
     "Ablations",
-    "Runs that differ in one setting. Point: mean over images; bar: its 95 % interval.",
+    "Runs that differ in one setting, or in the seed of all methods. Point or bar: mean over images; line: its 95 % "
+    "interval.",
 )
 
 
@@ -107,12 +108,12 @@ def seeds_together(ablations: Iterable[Ablation]) -> list[Ablation]:
         else:
             found.append(ablation)
     for (data, metric), together in seeded.items():
-        networks = {line.name for one in together for lines in one.lines.values() for line in lines}
+        others = {line.name for one in together for lines in one.lines.values() for line in lines}
         points = defaultdict(list)  # {(quantity, seed): [(row, mean, low, high)]}
         for one in together:
             for quantity, lines in one.lines.items():
                 for line in lines:
-                    row = one.method if len(networks) == 1 else f"{one.method}, {line.name}"
+                    row = one.method if len(others) == 1 else f"{one.method}, {line.name}"
                     for place, *estimate in zip(line.x, line.mean, line.low, line.high, strict=True):
                         points[quantity, one.values[int(place)]].append((row, *estimate))
         rows = tuple(sorted({row for of_seed in points.values() for row, *_ in of_seed}))
