@@ -21,7 +21,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from bench.cli import command
-from bench.config import ROOT, Config, elsewhere, file, load
+from bench.config import ROOT, Config, file, load, made_again
 from bench.errors import UserError, did_you_mean
 from bench.experiments.cells import parsed
 from bench.images.source import select
@@ -278,7 +278,7 @@ def reported(job: Job, reference: Reference, overrides: list[str]) -> tuple[Docu
             f"{yours}: {plural(len(job.ids), 'image')} on {job.compute.device_name}; the others: {reference.folder}.",
             *records.provenance(numbers, runs),
             standing.NOTE,
-            f"Made again by `python -m bench.compare {elsewhere(overrides)}`, and {OWN}= where the others' rows lie.",
+            f"{made_again('bench.compare', overrides)}, and {OWN}= where the others' rows lie.",
         ],
     )
     plan = OmegaConf.create({"name": name})

@@ -210,6 +210,11 @@ def elsewhere(overrides: list[str]) -> str:
     return shlex.join(override for override in overrides if not override.startswith(("paths.", "data.root", "hydra")))
 
 
+def made_again(module: str, overrides: list[str]) -> str:
+    """The command that makes a document, in Markdown, to be typed on any machine."""
+    return f"Made again by `{f'python -m {module} {elsewhere(overrides)}'.rstrip()}`"
+
+
 def chosen(cfg: DictConfig, choices: DictConfig) -> dict[str, str]:
     """The names that rows are filed under; a network that is chosen by name carries it (timm-resnet18)."""
     names = {group: choices[group] for group in ("data", "model", "method")}

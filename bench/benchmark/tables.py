@@ -10,7 +10,7 @@ import torch
 
 import bench
 from bench.benchmark.contest import SAME, Contest, Verdict
-from bench.config import elsewhere
+from bench.config import made_again
 from bench.figures import ranked
 from bench.figures.ranked import Chart, Point
 from bench.profile.alternating import Spread, ratio
@@ -62,7 +62,7 @@ def facts(job: Job, on: Bench, rounds: int, overrides: list[str]) -> list[str]:
         f"{cfg.compute.precision}; Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy "
         f"{np.__version__}; Heatproof {bench.__version__}.",
         f"Everything {plural(rounds, 'time')}, alternating, after a first time that does not count.",
-        f"Made again by `python -m bench.benchmark {elsewhere(overrides)}`.".replace(" `.", "`."),
+        f"{made_again('bench.benchmark', overrides)}.",
     ]
 
 

@@ -24,7 +24,7 @@ from bench.claims import evidence, measured
 from bench.claims.identities import STUDIES
 from bench.claims.predicates import CANNOT_TELL, PREDICATES, Finding
 from bench.cli import command
-from bench.config import elsewhere
+from bench.config import made_again
 from bench.errors import UserError, did_you_mean
 from bench.report.document import Document
 from bench.report.table import Entry, Table, columns
@@ -113,7 +113,7 @@ def document(decided: pd.DataFrame, overrides: list[str]) -> Document:
         f"{len(decided)} claims: {counts}.",
         "Of printed numbers: does the text fit the paper's own tables? Of rows: what was measured here. Of a study: "
         "formulas on a small network. `docs/statistics.md` says when a claim holds.",
-        f"Made again by `python -m bench.claims {elsewhere(overrides)}`".rstrip() + ".",
+        f"{made_again('bench.claims', overrides)}.",
     ]
     return Document(NAME, "Claims of the papers", decided, found, facts)
 

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 import bench
 from bench.cli import command
-from bench.config import elsewhere
+from bench.config import made_again
 from bench.errors import UserError
 from bench.profile import tables
 from bench.profile.alone import Alone, alone
@@ -106,7 +106,7 @@ def make(overrides: list[str], read: Callable[[], float] = time.perf_counter) ->
         f"{plural(torch.get_num_threads(), 'thread')}; Heatproof {bench.__version__}.",
         f"Everything {wanted.rounds} times, alternating. Floor: the network's own passes, as many as are made.",
         *([f"Left out: {mode} ({why})." for mode, why in modes.left_out.items()] if modes else []),
-        f"Made again by `python -m bench.profile {elsewhere(overrides)}`.".replace(" `.", "`."),
+        f"{made_again('bench.profile', overrides)}.",
     ]
     return tables.document(measured, processes, growing, modes, facts), first.results
 

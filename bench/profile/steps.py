@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.cli import command
-from bench.config import elsewhere, load
+from bench.config import load, made_again
 from bench.errors import UserError
 from bench.profile.drift import Drift, drifts, small, swaps
 from bench.profile.modes import OF_SCORE
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"steps={strange[0]}: expected numbers of steps, 2 or more.")
     results = Path(load(rest).cfg.paths.results)
     document = made(results, sorted(map(int, steps)))
-    document.facts.append(f"Made again by `python -m bench.profile.steps {elsewhere(arguments)}`.".replace(" `.", "`."))
+    document.facts.append(f"{made_again('bench.profile.steps', arguments)}.")
     files = document.save(results / "report")
     print(files[0].read_text(encoding="utf-8"))
     print(*files, sep="\n")

@@ -18,7 +18,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from bench.cli import command
-from bench.config import elsewhere, load
+from bench.config import load, made_again
 from bench.errors import UserError
 from bench.figures.apart import Apart
 from bench.report import everything, lines, page, paper_table, table
@@ -109,8 +109,7 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
             "below each table; differs, outside; cannot tell at this n; cannot fail, any row of the column would agree; "
             "design only, no verdict: the notes say why; derived, no printed number but a difference of two."
         )
-    command = f"python -m bench.report {elsewhere(overrides)}".rstrip()
-    return [*found, f"Made again by `{command}`, and paths.results= where the rows lie."]
+    return [*found, f"{made_again('bench.report', overrides)}, and paths.results= where the rows lie."]
 
 
 if __name__ == "__main__":

@@ -30,20 +30,25 @@ def prose(text: str) -> str:
 
 
 def flat(table: Table) -> tuple[list[str], list[list[Entry]]]:
-    """Header and rows where one line has to do: a group's first column has its title, verdicts a column of their own."""
+    """Header and rows where one line has to do: a group's first column has its title, verdicts a column of their own
+    unless there is nothing else in theirs.
+    """
     header = [column.name for column in table.columns]
     start = 1
     for title, span in table.groups:
         header[start] = title
         start += span
-    told = [any(row[k].verdict is not None for row in table.rows) for k in range(len(header))]
-    verdict = [["verdict"] if there else [] for there in told]
-    names = [name for own, more in zip(header, verdict, strict=True) for name in (own, *more)]
-    rows = [
-        [e for own, there in zip(row, told, strict=True) for e in ((own, Entry(own.verdict or "")) if there else (own,))]
-        for row in table.rows
-    ]  # fmt: skip
-    return names, rows
+    names, columns = [], []
+    for k, name in enumerate(header):
+        entries = [row[k] for row in table.rows]
+        said = [Entry(entry.verdict or "") for entry in entries]
+        if all(entry.verdict is None for entry in entries):
+            names, columns = [*names, name], [*columns, entries]
+        elif any(entry.text for entry in entries):
+            names, columns = [*names, name, "verdict"], [*columns, entries, said]
+        else:
+            names, columns = [*names, name], [*columns, said]
+    return names, [list(row) for row in zip(*columns, strict=True)]
 
 
 def references(numbers: Iterable[int], folder: Path) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 import bench
-from bench.config import elsewhere, load
+from bench.config import load, made_again
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
@@ -125,7 +125,7 @@ def facts(opened: list[Job], images: str, script: str, overrides: list[str]) -> 
 
 def again(script: str, overrides: list[str]) -> str:
     """The command that makes it."""
-    return f"Made again by `{f'python -m bench.studies.{script} {elsewhere(overrides)}'.strip()}`"
+    return made_again(f"bench.studies.{script}", overrides)
 
 
 def interval(cfg: DictConfig) -> str:
