@@ -110,10 +110,7 @@ class Room:
         run_ids = list(dict.fromkeys(lines["run_id"]))
         places, names = list(methods), {run_id: methods[self._maps(run_id)][0] for run_id in run_ids}
         costs = self.costs.reindex(run_ids)
-        scores = {
-            name: pd.DataFrame({run_id: self._values(run_id, name, kind) for run_id in run_ids})
-            for name, kind in kinds.items()
-        }
+        scores = {name: self._scores(run_ids, name, kind, "all") for name, kind in kinds.items()}
         inside = {split: [self._inside(run_id, split) for run_id in run_ids] for split in means.CONFIDENCES}
         drawn = [self._curves(run_id) if set(SIDES) <= set(kinds) else None for run_id in run_ids]
         return {
@@ -126,7 +123,7 @@ class Room:
             "passes": numbers(costs[cost.PASSES]),
             "seconds": numbers(costs[cost.SECONDS], 4),
             "splits": {
-                split: self._split(of, metric, split, part, kinds, names, _of_images(scores, inside[split]))
+                split: self._split(of, metric, split, part, kinds, names, scores if split == "all" else None)
                 for split, part in lines.groupby("confidence", sort=False)
             },
             "scores": {
@@ -144,15 +141,18 @@ class Room:
         lines: pd.DataFrame,
         kinds: Quantities,
         names: Mapping[str, str],
-        tables: Mapping[str, pd.DataFrame],
+        tables: Mapping[str, pd.DataFrame] | None,
     ) -> dict:
-        """The lines of a table, and where each row of it stands.  names: of the runs.  tables: {quantity: [image, run]}."""
+        """The lines of a table, and where each row of it stands.  names: of the runs.  tables: {quantity: [image, run]}, if
+        they are there already.
+        """
         first = lines.drop_duplicates("run_id")
         found: dict = {"n": first["n"].tolist(), "failed": first["failed"].tolist()}
         under = {run_id: records.conditions(self.runs[run_id]) for run_id in names}
         for name, kind in kinds.items():
             part = lines[lines["quantity"] == name].set_index("run_id").loc[list(names)]
-            scores = tables[name].dropna(axis=1, how="all")
+            table = tables[name] if tables else self._scores(list(names), name, kind, split)
+            scores = table.dropna(axis=1, how="all").dropna(how="all")
             stands = column.standings(scores, under, kind.sign, self._classes) if len(scores) else {}
             if stands:
                 stands["of"] = [list(names).index(scores.columns[k]) for k in stands["of"]]
@@ -162,9 +162,11 @@ class Room:
                 kept[metric, name, split] = kind.sign * _once(scores, names)
         return found
 
-    def _values(self, run_id: str, name: str, kind: Quantity) -> pd.Series:
-        rows = self.images.get(run_id)
-        return pd.Series(dtype=float) if rows is None else means.values(rows, name, kind)
+    def _scores(self, run_ids: list[str], name: str, kind: Quantity, split: str) -> pd.DataFrame:
+        """[image, run] as the tables have them; NaN of a run without a scored image."""
+        there = pd.Series({run_id: run_id for run_id in run_ids if run_id in self.images}, dtype=object)
+        threshold = self.found.cfg.report.threshold
+        return means.side_by_side(self.images, there, name, kind, split, threshold).reindex(columns=run_ids)
 
     def _inside(self, run_id: str, split: str) -> pd.Index:
         """The scored images of a split."""
@@ -184,18 +186,6 @@ def _once(scores: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     most_first = scores.count().sort_values(ascending=False, kind="stable").index
     named = scores[most_first].rename(columns=names)
     return named.loc[:, ~named.columns.duplicated()]
-
-
-def _of_images(scores: Mapping[str, pd.DataFrame], inside: list[pd.Index]) -> dict[str, pd.DataFrame]:
-    """Of each run these images; NaN where a row has none of them."""
-    found = {}
-    for name, table in scores.items():
-        there = np.zeros(table.shape, dtype=bool)
-        for k, images in enumerate(inside):
-            places = table.index.get_indexer(images)  # isin would look at every string of every run
-            there[places[places >= 0], k] = True
-        found[name] = table.where(there).dropna(how="all")
-    return found
 
 
 def _networks(scores: Mapping[tuple, Mapping[tuple, pd.DataFrame]]) -> list[dict]:
