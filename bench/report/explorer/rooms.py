@@ -123,7 +123,7 @@ class Room:
             "passes": numbers(costs[cost.PASSES]),
             "seconds": numbers(costs[cost.SECONDS], 4),
             "splits": {
-                split: self._split(of, metric, split, part, kinds, names, scores if split == "all" else None)
+                split: self._split(of, metric, split, part, kinds, names)
                 for split, part in lines.groupby("confidence", sort=False)
             },
             "scores": {
@@ -141,18 +141,14 @@ class Room:
         lines: pd.DataFrame,
         kinds: Quantities,
         names: Mapping[str, str],
-        tables: Mapping[str, pd.DataFrame] | None,
     ) -> dict:
-        """The lines of a table, and where each row of it stands.  names: of the runs.  tables: {quantity: [image, run]}, if
-        they are there already.
-        """
+        """The lines of a table, and where each row of it stands.  names: of the runs."""
         first = lines.drop_duplicates("run_id")
         found: dict = {"n": first["n"].tolist(), "failed": first["failed"].tolist()}
         under = {run_id: records.conditions(self.runs[run_id]) for run_id in names}
         for name, kind in kinds.items():
             part = lines[lines["quantity"] == name].set_index("run_id").loc[list(names)]
-            table = tables[name] if tables else self._scores(list(names), name, kind, split)
-            scores = table.dropna(axis=1, how="all").dropna(how="all")
+            scores = self._scores(list(names), name, kind, split).dropna(axis=1, how="all").dropna(how="all")
             stands = column.standings(scores, under, kind.sign, self._classes) if len(scores) else {}
             if stands:
                 stands["of"] = [list(names).index(scores.columns[k]) for k in stands["of"]]
