@@ -331,16 +331,19 @@ def _try(network: Network, compute: Compute, images: int) -> tuple[int, float, f
     """The number of classes, and the seconds of a forward pass of so many images and of what a backward pass adds, warm."""
     size = network.preprocessing.size
     x = torch.full((images, 3, size, size), 0.5, device=compute.device, dtype=compute.dtype)
-    for _ in range(2):
-        began = _now(compute)
-        with torch.inference_mode():
-            classes = network(x).shape[1]
-        forward = _now(compute) - began
-        with torch.enable_grad():
-            leaf = x.detach().requires_grad_()
-            torch.autograd.grad(network(leaf).sum(), leaf)
-        backward = max(0.0, _now(compute) - began - 2 * forward)
-    return classes, forward, backward
+
+    @torch.enable_grad()
+    def there_and_back() -> None:
+        leaf = x.detach().requires_grad_()
+        torch.autograd.grad(network(leaf).sum(), leaf)
+
+    there_and_back()
+    began = _now(compute)
+    with torch.inference_mode():
+        classes = network(x).shape[1]
+    forward = _now(compute) - began
+    there_and_back()
+    return classes, forward, max(0.0, _now(compute) - began - 2 * forward)
 
 
 def _now(compute: Compute) -> float:

@@ -145,7 +145,7 @@ class Room:
         """The lines of a table, and where each row of it stands.  names: of the runs."""
         first = lines.drop_duplicates("run_id")
         found: dict = {"n": first["n"].tolist(), "failed": first["failed"].tolist()}
-        under = {run_id: records.conditions(self.runs[run_id]) for run_id in names}
+        under = records.conditions_of(names, self.runs)
         for name, kind in kinds.items():
             part = lines[lines["quantity"] == name].set_index("run_id").loc[list(names)]
             scores = self._scores(list(names), name, kind, split).dropna(axis=1, how="all").dropna(how="all")
