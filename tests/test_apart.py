@@ -23,17 +23,19 @@ def spoilt(stem, *_):
     raise ValueError(f"no room for {stem.name}")
 
 
-def drawn(folder, cores, write=by_whom, *what):
-    """The paths that MANY pictures are said to have, after the block."""
+def drawn(folder, cores, write=by_whom, *what, many=MANY):
+    """The paths that so many pictures are said to have, after the block."""
+    folder.mkdir(exist_ok=True)
     with Apart(cores) as apart:
-        return [path for k in range(MANY) for path in apart.draw(write, folder / f"{k}.x", *what)]
+        return [path for k in range(many) for path in apart.draw(write, folder / f"{k}.x", *what)]
 
 
-def test_the_first_pictures_are_drawn_here_and_the_others_apart(tmp_path):
-    paths = drawn(tmp_path, 2)
-    assert [path.name for path in paths] == [f"{k}.x.{ending}" for k in range(MANY) for ending in ("png", "pdf")]
-    here = [path.read_text() == str(os.getpid()) for path in paths]
-    assert here == [True] * 2 * HERE + [False] * 2 * (MANY - HERE)
+def test_a_few_pictures_are_drawn_here_and_many_apart(tmp_path):
+    for many in (HERE, MANY):
+        paths = drawn(tmp_path / str(many), 2, many=many)
+        assert [path.name for path in paths] == [f"{k}.x.{ending}" for k in range(many) for ending in ("png", "pdf")]
+        here = {path.read_text() == str(os.getpid()) for path in paths}
+        assert here == {many == HERE}
 
 
 def test_one_core_draws_all_here(tmp_path):
@@ -44,7 +46,7 @@ def test_a_picture_drawn_apart_is_the_file_that_is_drawn_here(tmp_path):
     x = np.linspace(0, 1, 9)
     panels = [lines.Panel("Insertion", "share", "p", [lines.Line("ig", x, x, x - 0.1, x + 0.1)])]
     paths = drawn(tmp_path / "apart", 2, lines.write, panels, {"ig": 0})
-    for path in paths[2 * HERE :]:
+    for path in paths:
         lines.write(tmp_path / "here" / path.stem, panels, {"ig": 0})
         assert path.read_bytes() == (tmp_path / "here" / path.name).read_bytes()
 

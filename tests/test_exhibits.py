@@ -98,9 +98,9 @@ def test_an_exhibit_of_somebodys_own_is_found_by_its_folder(tmp_path, monkeypatc
     assert '<a href="#my-place">' in page
 
 
-def test_who_draws_nothing_is_asked_last_and_stands_in_its_place(tmp_path, monkeypatch):
+def test_who_has_a_later_turn_is_asked_later_and_stands_in_its_place(tmp_path, monkeypatch):
     asked = []
-    for name, head in (("aa_page", "DRAWN = False"), ("zz_picture", "")):
+    for name, head in (("aa_page", "TURN = 1"), ("zz_picture", "")):
         lines = (
             head,
             "def exhibit(lines, runs, plan, found):",

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,12 @@ from test_page import IDS, chromium, find, leave, press, shown  # noqa: F401 (a 
 from bench.config import load
 from bench.figures import style
 from bench.report import __main__ as report
+from bench.report import curves as run_curves
 from bench.report import page
-from bench.report.exhibits import explorer, gallery
+from bench.report.exhibits import curves, explorer, gallery
 from bench.report.explorer import agreement, classes, compact, recipe, rooms
 from bench.store import records
+from bench.store.rows import stacked_curves
 
 METHODS = ["sm", "ig", "agi", "random"]
 MANY = [f"synthetic-{k:05d}" for k in range(20)]
@@ -74,6 +77,22 @@ def test_its_numbers_are_those_of_the_tables(made):
                     compared += 1
     assert compared == 3 * 3 * 9
     assert [m["name"] for m in room["methods"]] == ["agi", "ig (steps=5)", "ig (steps=50)", "random", "sm"]
+
+
+def test_the_curves_of_a_run_are_read_once_for_pictures_and_explorer(results, tmp_path, monkeypatch):
+    read = []
+
+    def stacked(results, cell, run_id, sides):
+        read.append(run_id)
+        return stacked_curves(results, cell, run_id, sides)
+
+    monkeypatch.setattr(run_curves, "stacked_curves", stacked)
+    found = report.make([f"paths.results={results}", "report.bootstrap=50"])[1]
+    found = replace(found, draw=lambda write, stem, *what: style.files(stem))
+    pictures = list(curves.exhibit(found.lines, found.runs, None, found))
+    assert len(pictures) == 2 and len(read) == len(set(read)) == 2 * len(METHODS)
+    assert list(explorer.exhibit(found.lines, found.runs, None, found))
+    assert sorted(read) == sorted(found.rows["run_id"].unique())
 
 
 def test_ranks_and_differences_are_those_of_a_slow_rewrite(made):

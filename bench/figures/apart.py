@@ -12,7 +12,7 @@ from types import TracebackType
 from bench.cores import cores_here
 from bench.figures.style import files
 
-HERE = 4  # pictures drawn without other processes, each of which takes a second to start
+HERE = 4  # pictures that are drawn here if they are all, as a process takes a second to start
 MOST = 4  # processes, of 150 MB each
 
 
@@ -26,25 +26,30 @@ class Apart:
     def __init__(self, cores: int | None = None):
         """cores: None: those that this process may use."""
         self._workers = min(cores_here() if cores is None else cores, MOST)
-        self._drawn = 0
+        self._waiting: list[tuple] = []
         self._pool: ProcessPoolExecutor | None = None
         self._begun: list[Future] = []
 
     def draw(self, write: Callable[..., list[Path]], stem: Path, *what) -> list[Path]:
         """The paths that write(stem, *what) makes: <stem>.png and <stem>.pdf, which may be there only later."""
-        self._drawn += 1
-        if self._drawn <= HERE or self._workers < 2:
+        if self._workers < 2:
             return write(stem, *what)
-        if self._pool is None:
+        self._waiting.append((write, stem, *what))
+        if len(self._waiting) > HERE and self._pool is None:
             # not forked: a copy of a process whose libraries run threads may wait for a lock that nobody holds
             self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), initializer=_of_the_report)
-        self._begun.append(self._pool.submit(write, stem, *what))
+        if self._pool:
+            self._begun += [self._pool.submit(*picture) for picture in self._waiting]
+            self._waiting = []
         return files(stem)
 
     def __enter__(self) -> "Apart":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        if error is None:
+            for draw, *what in self._waiting:
+                draw(*what)
         if self._pool is None:
             return
         try:

@@ -8,6 +8,7 @@ differences: between methods of unlike skewness it errs three times as often as 
 """
 
 import functools
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -92,13 +93,18 @@ def critical_value(off: np.ndarray, draws: int = DRAWS) -> float:
 
     The draws depend on the number of units alone. 0 for a single row.
     """
-    return _critical_value(off.astype(float).tobytes(), off.shape, draws)
+    off = np.ascontiguousarray(off, dtype=float)
+    asked = hashlib.blake2b(off.tobytes()).digest(), off.shape, draws
+    if asked not in _critical_values:
+        _critical_values[asked] = _critical_value(off, draws)
+    return _critical_values[asked]
 
 
-@functools.lru_cache(maxsize=128)  # tables, pictures and the explorer of a report ask about the same columns
-def _critical_value(values: bytes, shape: tuple[int, int], draws: int) -> float:
-    off = np.frombuffer(values).reshape(shape)
-    count, k = shape
+_critical_values: dict[tuple, float] = {}  # tables, pictures and the explorer of a report ask about the same columns
+
+
+def _critical_value(off: np.ndarray, draws: int) -> float:
+    count, k = off.shape
     i, j = np.triu_indices(k, 1)
     largest, start = np.zeros(draws), 0
     rounding = count * (ROUNDING * np.abs(off).max()) ** 2  # the variance of rows whose scores differ by that
@@ -121,13 +127,14 @@ def _resamples(count: int, draws: int) -> Iterable[np.ndarray]:
     rows = max(1, RESAMPLED_AT_ONCE // count)
     if count * draws > RESAMPLED_KEPT:
         return _resampled(count, draws, rows)
-    return (_resample_of(count, draws)[block].astype(float) for block in _blocks(draws, rows))
+    return (_resample_of(count, draws)[block].astype(float, copy=False) for block in _blocks(draws, rows))
 
 
 @functools.lru_cache(maxsize=4)  # all images, those of low and of high confidence: a report's next column has as many
 def _resample_of(count: int, draws: int) -> np.ndarray:
     rows = max(1, RESAMPLED_AT_ONCE // count)
-    return np.concatenate([part.astype(np.uint8) for part in _resampled(count, draws, rows)])  # 256 times: 1 in 256!
+    kept = np.uint8 if count * draws > RESAMPLED_AT_ONCE else float  # one unit drawn 256 times: 1 in 256!
+    return np.concatenate([part.astype(kept) for part in _resampled(count, draws, rows)])
 
 
 def _resampled(count: int, draws: int, most: int) -> Iterator[np.ndarray]:

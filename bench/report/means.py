@@ -22,7 +22,7 @@ def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: in
 
     cells: columns data, model, method, metric, run_id (null: not run) and quantities ({name: what it is}).
     """
-    lines, by_run, parts = [], dict(list(rows.groupby("run_id"))), []
+    lines, by_run, parts = [], {run: _by_name(part) for run, part in rows.groupby("run_id")}, []
     for cell in cells.to_dict("records"):
         part = by_run.get(cell["run_id"], rows[:0])
         wanted = cell.pop("quantities")
@@ -38,10 +38,15 @@ class Part:
 
     def __init__(self, about: dict, wanted: Quantities, rows: pd.DataFrame):
         self.about, self.wanted = about, wanted
-        ok = rows[rows["status"] == "ok"].sort_values("image_id")
+        ok = rows[rows["status"] == "ok"]
         self.scores = np.column_stack([values(ok, name, kind) for name, kind in wanted.items()])
         self.classes = classes(ok)
         self.counts = {"n": len(ok), "failed": len(rows) - len(ok)}
+
+
+def _by_name(rows: pd.DataFrame) -> pd.DataFrame:
+    """By the names of their images, as they mostly are."""
+    return rows if rows["image_id"].is_monotonic_increasing else rows.sort_values("image_id")
 
 
 def by_image(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -73,8 +78,12 @@ def side_by_side(
     found = {}
     for row, run in of.items():
         of_all = values(images[run], name, kind)
-        inside = _inside(images[run]["confidence"], confidence, threshold)
-        found[row] = of_all if inside is None else of_all[inside]
+        chosen = inside(images[run]["confidence"], confidence, threshold)
+        found[row] = of_all if chosen is None else of_all[chosen]
+    first = next(iter(found.values()), None)
+    if first is not None and all(first.index.equals(column.index) for column in found.values()):  # as is usual
+        stacked = np.stack([column.to_numpy() for column in found.values()], axis=1)
+        return pd.DataFrame(stacked, index=first.index, columns=list(found))
     return pd.DataFrame(found)
 
 
@@ -90,11 +99,11 @@ def classes(rows: pd.DataFrame) -> np.ndarray | None:
 
 def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:
     """low: below the threshold; high: at it or above. An image that failed before it was classified is only in all."""
-    inside = _inside(rows["confidence"], confidence, threshold)
-    return rows if inside is None else rows[inside]
+    chosen = inside(rows["confidence"], confidence, threshold)
+    return rows if chosen is None else rows[chosen]
 
 
-def _inside(confidences: pd.Series, confidence: str, threshold: float) -> pd.Series | None:
+def inside(confidences: pd.Series, confidence: str, threshold: float) -> pd.Series | None:
     """Which images are of a split; None: all."""
     if confidence == "all":
         return None

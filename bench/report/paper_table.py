@@ -1,5 +1,6 @@
 """A table of a paper: every model, method and metric that its experiment names, run or not, beside the published value."""
 
+import functools
 from pathlib import Path
 
 import pandas as pd
@@ -172,12 +173,12 @@ def _missing(numbers: pd.DataFrame, overrides: list[str]) -> list[str]:
 
 def unequal(numbers: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """Methods that were scored on different images, be there as many of them, are not strictly comparable."""
-    scored = {run_id: frozenset(part.index) for run_id, part in means.by_image(rows).items()}
+    scored = {run_id: part.index for run_id, part in means.by_image(rows).items()}
     measured = numbers[(numbers["confidence"] == "all") & (numbers["n"] > 0)]
     where = []
     for key, part in measured.groupby(["data", "model", "metric"], sort=False):
-        sets = {scored[run_id] for run_id in part["run_id"]}
-        if len(sets) > 1:
-            shared = plural(len(frozenset.intersection(*sets)), "image")
+        first, *others = (scored[run_id] for run_id in part["run_id"])
+        if not all(first.equals(other) for other in others):  # both in the order of their names
+            shared = plural(len(functools.reduce(pd.Index.intersection, others, first)), "image")
             where.append(f"{' · '.join(key)} ({shared} in common)")
     return [f"Not all methods were scored on the same images: {', '.join(where)}."] if where else []

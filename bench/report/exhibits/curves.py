@@ -1,24 +1,26 @@
 """Mean insertion and deletion curves of all methods of a cell, one run of each."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 from omegaconf import DictConfig
 
 from bench.figures import lines as plots
+from bench.report.curves import SIDES
 from bench.report.exhibits import ablations
 from bench.report.exhibits.exhibit import Figure, Found
 from bench.report.quantities import ARROWS, Quantities
-from bench.store.rows import stacked_curves
 from bench.text import slug
 
 PLACE = "Curves"
+TURN = 1  # reads the curves of all rows
 ABOUT = (
     "What the network says of the target while values are put in or taken out, the most important first. Line: mean over "
     "images; band: its 95 % interval at each point (mean ± 1.96 standard errors). Of a method's runs the usual one is "
     "drawn. Point at a name to see its line alone; press it to keep it."
 )
-SHARE = {"insertion": "share of values put in", "deletion": "share of values taken out"}  # the curves that rows have
+SHARE = dict(zip(SIDES, ("share of values put in", "share of values taken out"), strict=True))
 
 
 def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None, found: Found) -> Iterator[Figure]:
@@ -32,10 +34,9 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
         drawn = {side: [] for side in SHARE if side in kinds}
         for method, run_ids in part.groupby("method")["run_id"]:
             run_id = ablations.typical(sorted(run_ids.unique()), runs, scored)
-            cell = {"data": data, "model": model, "method": method, "metric": metric}
-            curves = stacked_curves(found.results, cell, run_id, list(drawn))[1] if drawn else {}
-            for side, of_images in curves.items():
-                drawn[side].append(plots.mean_curve(method, of_images.astype(float)))
+            curves = found.curves.of((data, model, method, metric), run_id, tuple(drawn)) if drawn else None
+            for side, line in curves.means["all"].items() if curves else ():
+                drawn[side].append(replace(line, name=method))
         if any(drawn.values()):
             yield _figure((data, model, metric), drawn, kinds, styles, found)
 

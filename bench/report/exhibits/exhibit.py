@@ -4,10 +4,11 @@
 
 lines: the report's, as bench.report.lines has them, and `kind`, what a quantity is. runs: the records that it draws on, by
 run id. plan: the experiment, None of a report on all rows. Every file of the folder that has such a function is asked; its
-figures come in the order of the files' names, and those of one place stand together. A file whose DRAWN is False makes no
-pictures and is asked after the others, while theirs are drawn.
+figures come in the order of the files' names, and those of one place stand together. A file that takes long says a TURN (0
+if it says none): the higher it is the later it is asked, while pictures of the others are drawn.
 """
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
@@ -18,8 +19,10 @@ from urllib.parse import quote
 import pandas as pd
 from omegaconf import DictConfig
 
+from bench.report.curves import SIDES, RunCurves
 from bench.report.drawing import checked
 
+SINGLE = 15_000  # pairs of curves of single images that a page holds, at most
 TOP = "At a glance"  # the place above the tables; any other is a section of its own, below them
 
 
@@ -48,6 +51,12 @@ class Found:
     def folder(self) -> Path:
         """Where the report lies."""
         return self.results / "report"
+
+    @functools.cached_property
+    def curves(self) -> RunCurves:
+        """Of all runs, read when they are first asked for."""
+        curved = self.lines[self.lines["quantity"].isin(SIDES)]["run_id"].nunique()
+        return RunCurves(self.results, self.rows, self.cfg.report.threshold, SINGLE // max(1, curved))
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ def figures(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
     modules = {name: importlib.import_module(f"{__package__}.{name}") for name in names}
     made = {
         name: list(module.exhibit(lines, runs, plan, found))
-        for name, module in sorted(modules.items(), key=lambda item: not getattr(item[1], "DRAWN", True))
+        for name, module in sorted(modules.items(), key=lambda item: getattr(item[1], "TURN", 0))
         if hasattr(module, "exhibit")
     }
     return [figure for name in sorted(made) for figure in made[name]]

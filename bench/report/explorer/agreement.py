@@ -17,7 +17,9 @@ def pairs(scores: Mapping[Hashable, pd.DataFrame]) -> list[list]:
 
     scores: [image, method] each, the higher the better, NaN where there is none.
     """
-    images = list(dict.fromkeys(image for table in scores.values() for image in table.index))
+    images = pd.Index([])
+    for table in scores.values():
+        images = images if images.equals(table.index) else images.union(table.index, sort=False)
     methods = list(dict.fromkeys(method for table in scores.values() for method in table.columns))
     known = [table.reindex(index=images, columns=methods).to_numpy(dtype=float) for table in scores.values()]
     found = []

@@ -29,13 +29,14 @@ def standings(scores: pd.DataFrame, under: Mapping, sign: int, classes_of: Class
     ranks = shared.rank(axis=1, ascending=sign < 0)
     order = list(ranks.mean().sort_values(kind="stable").index)
     of_ranks = marks.pairs(ranks[order].to_numpy(), classes)
-    apart = pd.DataFrame(of_ranks.told & (np.abs(of_ranks.difference) > of_ranks.reach), index=order, columns=order)
+    apart = of_ranks.told & (np.abs(of_ranks.difference) > of_ranks.reach)
+    place = np.array([order.index(row) for row in group])
     i, j = np.triu_indices(len(group), 1)
     return {
         "of": [list(scores).index(row) for row in group],
         "n": len(shared),
         "rank": numbers(ranks.mean()),
-        "apart": "".join("01"[int(apart.at[group[a], group[b]])] for a, b in zip(i, j, strict=True)),
+        "apart": "".join("01"[told] for told in apart[place[i], place[j]].astype(int)),
         "difference": numbers(sign * of.difference[i, j], 4),
         "reach": numbers(of.reach[i, j], 4),
         "told": of.told,

@@ -1,5 +1,6 @@
 """Numbers and curves as a page carries them: short, and no shorter than what is shown of them."""
 
+import math
 import string
 from collections.abc import Iterable
 
@@ -15,9 +16,8 @@ POINTS = 25  # of one image's curve, at most
 
 def numbers(values: Iterable, digits: int = 6) -> list:
     """Rounded to so many digits; None of what is not known. 6: as the CSV has them."""
-    return [
-        None if np.isnan(value) else _short(float(f"{value:.{digits}g}")) for value in np.asarray(values, dtype=float)
-    ]
+    known = np.asarray(values, dtype=float).tolist()
+    return [None if math.isnan(value) else _short(float(f"{value:.{digits}g}")) for value in known]
 
 
 def thinned(count: int, most: int = POINTS) -> np.ndarray:

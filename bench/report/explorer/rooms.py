@@ -10,31 +10,28 @@ import numpy as np
 import pandas as pd
 
 from bench.report import means
+from bench.report.curves import SIDES, Curves
 from bench.report.exhibits import cost, forest
 from bench.report.exhibits.exhibit import Found
 from bench.report.explorer import agreement, classes, column, curves, recipe
-from bench.report.explorer.compact import POINTS, numbers
-from bench.report.explorer.curves import SIDES, Curves
+from bench.report.explorer.compact import numbers
 from bench.report.quantities import SPEED, Quantities
 from bench.store import records
-from bench.store.rows import load_rows, stacked_curves
+from bench.store.rows import PARTITIONS
 from bench.text import natural
 from metrics.quantities import Quantity
 
 FACTS = ["label", "prediction", "target"]
-SCORES, CURVES = 400_000, 1_500_000  # numbers of single images, and letters of their curves, in a page at most
+SCORES = 400_000  # numbers of single images in a page, at most
 LINE = ("mean", "ci_low", "ci_high", "q1", "median", "q3", "share", "share_low", "share_high")
 
 
 def assembled(lines: pd.DataFrame, runs: Mapping[str, dict], found: Found) -> dict:
     """lines: the report's, with their `kind`."""
     lines = lines[(lines["quantity"] != SPEED) & lines["run_id"].isin(list(runs))]
-    facts = load_rows(found.results, FACTS[1:])  # the label is there
-    facts = facts[facts["status"] == "ok"]
     of_rooms = list(lines.groupby(["data", "model"], sort=False))
     columns = sum(part.groupby(["metric", "run_id", "quantity"]).ngroups for _, part in of_rooms)
-    curved = sum(part[part["quantity"].isin(SIDES)].drop_duplicates("run_id").shape[0] for _, part in of_rooms)
-    room = Room(found, runs, facts, SCORES // max(1, columns), CURVES // max(1, 2 * 2 * POINTS * curved))
+    room = Room(found, runs, SCORES // max(1, columns))
     rooms = [room.furnished(data, model, part) for (data, model), part in of_rooms]
     return {
         "threshold": found.cfg.report.threshold,
@@ -48,10 +45,11 @@ def assembled(lines: pd.DataFrame, runs: Mapping[str, dict], found: Found) -> di
 class Room:
     """Fills one room after another; `scores` keeps what rankings are compared by."""
 
-    def __init__(self, found: Found, runs: Mapping[str, dict], facts: pd.DataFrame, images: int, curves: int):
-        """images, curves: how many of a room, at most."""
-        self.found, self.runs, self.most, self.most_curves = found, runs, images, curves
-        self.facts, self.images, self.costs = facts, means.by_image(found.rows), cost.of_runs(found.rows)
+    def __init__(self, found: Found, runs: Mapping[str, dict], most: int):
+        """most: images of a room that are shown one by one."""
+        self.found, self.runs, self.most = found, runs, most
+        self.facts = found.rows[found.rows["status"] == "ok"]
+        self.images, self.costs = means.by_image(found.rows), cost.of_runs(found.rows)
         self.scores: dict[tuple, dict[tuple, pd.DataFrame]] = {}  # {room: {(metric, quantity, split): [image, method]}}
 
     def furnished(self, data: str, model: str, lines: pd.DataFrame) -> dict:
@@ -111,7 +109,6 @@ class Room:
         places, names = list(methods), {run_id: methods[self._maps(run_id)][0] for run_id in run_ids}
         costs = self.costs.reindex(run_ids)
         scores = {name: self._scores(run_ids, name, kind, "all") for name, kind in kinds.items()}
-        inside = {split: [self._inside(run_id, split) for run_id in run_ids] for split in means.CONFIDENCES}
         drawn = [self._curves(run_id) if set(SIDES) <= set(kinds) else None for run_id in run_ids]
         return {
             "quantities": [
@@ -130,7 +127,7 @@ class Room:
                 name: [numbers(of_run, 4) for _, of_run in table.reindex(shown).items()]
                 for name, table in scores.items()
             },
-            "curves": curves.of_metric(drawn, inside, shown[: self.most_curves]),
+            "curves": curves.of_metric(drawn, shown[: self.found.curves.most]),
         }
 
     def _split(
@@ -164,14 +161,9 @@ class Room:
         threshold = self.found.cfg.report.threshold
         return means.side_by_side(self.images, there, name, kind, split, threshold).reindex(columns=run_ids)
 
-    def _inside(self, run_id: str, split: str) -> pd.Index:
-        """The scored images of a split."""
-        rows = self.images.get(run_id)
-        seen = pd.DataFrame(columns=["confidence"]) if rows is None else rows[["confidence"]]
-        return means.split(seen, split, self.found.cfg.report.threshold).index
-
     def _curves(self, run_id: str) -> Curves | None:
-        return Curves.of(*stacked_curves(self.found.results, self.runs[run_id]["cell"], run_id, SIDES))
+        cell = self.runs[run_id]["cell"]
+        return self.found.curves.of(tuple(cell[part] for part in PARTITIONS), run_id, SIDES)
 
     def _classes(self, run_id, images: pd.Index) -> np.ndarray | None:
         return means.classes(self.images[run_id].loc[images])
