@@ -1,7 +1,8 @@
 """One batch of maps, and what its metrics share.
 
-Metrics that play the same game (order, baseline, step) read different things off the same frames, and every game begins
-or ends with the clean image and with the baseline: each is passed through the network once.
+Metrics that play the same game read different things off the same frames, and every game begins or ends with the clean image
+and with the baseline: each is passed through the network once. Two orders may come out the same (of a map without ties, of
+one with three equal channels), two baselines too (a network's confusion colour is grey): then their games are the same.
 """
 
 import math
@@ -72,6 +73,8 @@ class MapBatch:
         self.clean = cache(lambda: self.read(x))
         self.blank = cache(lambda name: self.read(self.baseline(name)))
         self.curves = cache(self._curves_of)
+        self._alike = cache(self._same_baseline)
+        self._played: list[tuple[Tensor, int, str, tuple[Readings, Readings]]] = []
 
     def rng(self, name: str) -> Rng:
         """A metric's own streams: the same perturbations for every method."""
@@ -122,12 +125,21 @@ class MapBatch:
             raise Unfit(
                 f"{step} values a step leave no point between a curve's ends; expected fewer than {values}.", "step"
             )
+        for other, as_many, of, curves in self._played:
+            if as_many == steps and self._alike(baseline, of) and bool((tau == other).all()):
+                return curves
         tau = tau.contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
         turns = range(1, steps)
         insertion = self.read_all(self.without(tau >= i, baseline) for i in turns)
         deletion = self.read_all(self.without(tau < i, baseline) for i in turns)
         ends = self.blank(baseline), self.clean()
-        return _curves([ends[0], *insertion, ends[1]]), _curves([ends[1], *deletion, ends[0]])
+        found = _curves([ends[0], *insertion, ends[1]]), _curves([ends[1], *deletion, ends[0]])
+        self._played.append((tau.short() if steps < 2**15 else tau, steps, baseline, found))
+        return found
+
+    def _same_baseline(self, one: str, other: str) -> bool:
+        """Whether what is taken away becomes the same. `linear` is no picture of its own."""
+        return one == other or "linear" not in (one, other) and torch.equal(self.baseline(one), self.baseline(other))
 
 
 def _curves(frames: list[Readings]) -> Readings:

@@ -22,6 +22,15 @@ def test_passes_are_those_that_the_rows_will_show(method, tmp_path):
     assert said.scoring == 2 * 2 * points + 2
 
 
+def test_games_that_are_the_same_on_some_maps_alone_are_forecast_as_several(tmp_path):
+    metrics = "metric=[unified,ties,insertion_deletion,channel,pixel,grey,fair]"
+    for more, games in (([], 7), (["model.confusion=[0.5,0.5,0.5]"], 6)):  # where fair is grey: known before it starts
+        job = small_job(tmp_path, "method=random", metrics, *more)
+        frames = forecast(job, ["unified"]).scoring - 2  # without both ends
+        ends = 1 + len({"black", "grey", "confusion"}) - (games == 6)
+        assert forecast(job, list(job.metrics)).scoring == games * frames + ends
+
+
 def test_methods_that_stop_early_are_forecast_at_their_most(tmp_path):
     assert forecast(small_job(tmp_path, "method=mfaba"), []).backward == 50
 
@@ -58,6 +67,14 @@ def test_a_sweeps_hours_count_what_is_left_in_whole_batches(monkeypatch):
     assert (
         "About 32 s here" in said
     )  # 8 places, each 1 forward and 1 backward of the method; 2 images, each 4 of scoring
+
+
+def test_a_sweeps_hours_count_no_empty_place_of_a_method_that_fills_its_passes(monkeypatch):
+    config = load([*SMALL, "model.weights=/nowhere.pth", "method=ig", "method.steps=10", "metric=[]"])
+    config.cfg.run.save_attributions = True
+    monkeypatch.setattr(forecasts, "timed", lambda *_: Pace(32, 8, 1.0, 2.0))
+    (few,), (whole,) = (costs([config], lambda *_: None, [images]) for images in (2, 8))
+    assert few.seconds == pytest.approx(whole.seconds / 4)
 
 
 def test_a_network_is_timed_without_its_weights(monkeypatch):

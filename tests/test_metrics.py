@@ -219,6 +219,40 @@ def test_metrics_that_share_a_game_play_it_once(cnn, x, target, maps):
     assert passes(("element", "black", "probability"), ("element", "grey", "kl")) == 4 * 7 + 3
 
 
+def test_games_that_come_out_the_same_are_played_once(cnn, x, target, maps):
+    """Of a map without ties, of one with three equal channels, and where the confusion colour is grey: and only there."""
+    grey, tied = {"colour": lambda: torch.full((3,), 0.5)}, maps
+    x = x.contiguous(memory_format=torch.channels_last)  # as images of a run lie
+    flat, untied = (
+        tied[:, :1].expand_as(tied).contiguous(),
+        torch.rand(x.shape, generator=torch.Generator().manual_seed(0)),
+    )
+    half = torch.cat([untied[:1], tied[1:]])
+    all_over = [("element", "black"), ("element_spread", "black")]
+    channels = [("channel_union", "black"), ("channel", "black")]
+    baselines = [("element", "grey"), ("element", "confusion")]
+    for maps, games, colour, once in (
+        (untied, all_over, {}, True),
+        (tied, all_over, {}, False),
+        (half, all_over, {}, False),  # one image is not all
+        (flat, channels, {}, True),
+        (tied, channels, {}, False),
+        (tied, baselines, grey, True),
+        (tied, baselines, {}, False),
+        (tied, [("element", "black"), ("element", "linear")], grey, False),
+    ):
+        before, together = cnn.forward_passes, trial(cnn, x, target, maps, **colour)
+        for order, baseline in games:
+            settings = {"order": order, "baseline": baseline, "readout": "probability"}
+            settings["step"] = 96 if order.startswith("element") else 32
+            made, alone = (perturbation(one, **settings) for one in (together, trial(cnn, x, target, maps, **colour)))
+            assert all(torch.equal(made[name], alone[name]) for name in made)
+        ends = 1 + len({baseline for _, baseline in games}) - (once and baselines == games)
+        of_alone = sum(2 * 7 + 2 for _ in games)
+        played = (cnn.forward_passes - before) / len(x) - of_alone
+        assert played == 2 * 7 * (1 if once else len(games)) + ends
+
+
 def test_an_unknown_name_is_refused(x, maps):
     with pytest.raises(ValueError, match="elements.*expected channel_union, "):
         reveal_index(maps, "elements", 96)

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.config import ROOT
+from bench.errors import UserError
 from bench.studies import trust
 
 
@@ -36,6 +38,17 @@ def test_a_variant_for_each_game_split_and_seed_that_there_are_rows_of(ranked):
     assert len(ranked["draws 1"].scores["gap"]) == 2 == len(ranked[trust.BASE].scores["gap"])
     drawn = [set(ranked[name].scores["gap"].index) for name in halves]
     assert {len(images) for images in drawn} == {4} and drawn[0] != drawn[1]
+
+
+def test_what_is_done_to_the_maps_of_some_methods_leaves_the_others_their_score():
+    found = {"unified": {"a": rows(ONE), "b": rows(TWO), "a, abs": rows(ONE - 0.2)}}
+    (variant,) = (one for one in trust.variants(found, ["abs"]) if one.name == "post abs")
+    assert dict(variant.means("insertion")) == pytest.approx({"a": (ONE - 0.2).mean(), "b": TWO.mean()})
+
+
+def test_rows_of_other_settings_are_refused_in_a_sentence():
+    with pytest.raises(UserError, match="experiment.steps= for instance"):
+        trust.make(["data.root=nowhere", "experiment.steps=14", f'paths.results="{ROOT / "results" / "trust"}"'])
 
 
 def test_a_claim_holds_where_the_first_comes_first(ranked):

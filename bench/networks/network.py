@@ -170,7 +170,6 @@ def assembled(built: Built, settings: Any) -> Network:
     """What was built, with the keys of SHARED among the settings."""
     said = {key: settings.get(key) for key in SHARED}
     mean, std, colour = (_three_numbers(said, key) for key in ("mean", "std", "confusion"))
-    as_published = said["size"] == COLOUR_SIZE and not (mean or std)
     recipe = built.recipe
     if recipe is None and (lacking := [key for key in ("size", "resize", "interpolation") if said[key] is None]):
         raise UserError(f"model.{lacking[0]} must be given for a module of yours: model.{lacking[0]}=….")
@@ -196,12 +195,23 @@ def assembled(built: Built, settings: Any) -> Network:
             fill=tuple(round(255 * value) for value in mean) if crop == "border" else (0, 0, 0),  # type: ignore[arg-type]
         ),
         feature_layer=said["feature_layer"],
-        confusion=colour or (built.confusion if as_published else None),
+        confusion=colour or (built.confusion if _as_published(settings) else None),
         weights_file=built.weights_file,
         name=built.name,
         found=built.found,
         recorded=built.recorded,
     )
+
+
+def published_colour(settings: Mapping[str, Any]) -> list[float] | None:
+    """The confusion colour of a network that is yet to be opened, as far as its settings tell."""
+    usual = settings.get("weights") is None and _as_published(settings)
+    return settings.get("confusion") or (settings.get("published_confusion") if usual else None)
+
+
+def _as_published(settings: Mapping[str, Any]) -> bool:
+    """Whether images come to it as to the networks whose confusion colours were published."""
+    return settings.get("size") == COLOUR_SIZE and not (settings.get("mean") or settings.get("std"))
 
 
 def _pixels(said: Mapping[str, Any], key: str) -> int | None:

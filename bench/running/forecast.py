@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source
 from bench.networks.layers import Layer
-from bench.networks.network import Network, open_network
+from bench.networks.network import Network, open_network, published_colour
 from bench.notes import listening
 from bench.rng import Rng
 from bench.running.attribution import reads_files
@@ -84,7 +84,9 @@ def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast
     classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
     metrics = {name: job.metrics[name] for name in names}
     try:
-        counted = count(job.method, metrics, job.network.preprocessing, classes, job.network)
+        counted = count(
+            job.method, metrics, job.network.preprocessing, classes, job.network, colour=job.network.confusion
+        )
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
     forward, backward, scoring, again = counted
@@ -123,12 +125,16 @@ def count(
     images: Preprocessing,
     classes: int,
     network: Network | None = None,
+    *,
+    colour: Sequence[float] | None = None,
 ) -> tuple[int, int, int, int]:
     """Forward and backward passes of a method, at most, passes that score its map, and how many times more it is asked to
     explain, for one image.
 
     network: if there is one already, for a method that names a layer of it, which must be there and fit, and for one that
-    states its passes (`passes(network, **hyperparameters)`).
+    states its passes (`passes(network, **hyperparameters)`).  colour: the network's confusion colour; None: like no other.
+
+    Games that are the same on some maps alone (metrics/batch.py) count as different ones.
     """
     stub = Stub(images, classes, network)
     x, target = torch.zeros(1, 3, *[images.size] * 2) + 0.5, torch.zeros(1, dtype=torch.long)
@@ -152,10 +158,10 @@ def count(
             stub,
             x,
             target,
-            maps,
+            _uneven(maps),
             ids=["image"],
             seed=0,
-            colour=lambda: torch.zeros(3),
+            colour=lambda: torch.tensor(colour or [math.nan] * 3),
             mask=x[:, 0] > 0,
             explain=None if reads_files(method) else explain,
         )
@@ -194,6 +200,7 @@ def costs(
     """
     passes: dict[str, tuple[int, ...]] = {}
     scored: dict[str, tuple[int, ...]] = {}
+    waits: dict[str, float] = {}
     found = []
     saved = {
         _map(config) for config in configs if config.cfg.run.save_attributions and not config.cfg.method.get("post")
@@ -205,24 +212,29 @@ def costs(
         except (UserError, HydraException, RuntimeError) as error:  # no such device, no memory, no such network
             untimed = str(error).splitlines()[0]
         size = pace.size if pace else cfg.model.size or USUAL_SIZE
-        method, metric = str([plain(cfg.method), size]), str([cfg.get("metric"), size])
-        if method not in passes:  # whatever is done to its maps
+        colour, batch_size = published_colour(cfg.model), pace.batch_size if pace else CPU_BATCH
+        method, metric = str([plain(cfg.method), size]), str([cfg.get("metric"), size, colour])
+        few = bool(images % batch_size)
+        if method not in passes or few and method not in waits:  # whatever is done to its maps
             built = build_method(plain(cfg.method))
             bind(built, source(config, size), Seeds.of(cfg.run).images)
             passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
+            if few:
+                waits[method] = _waiting(built, Stub(Preprocessing(size, size), CLASSES), passes[method][0])
         if metric not in scored:  # takes as many, whoever made the map
             metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
-            scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES)[2:]
+            scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES, colour=colour)[2:]
         (of_method, back), (scoring, again) = passes[method], scored[metric]
         explaining, back_again = again * of_method, again * back
         if cfg.method.get("post") and kept_exactly(cfg) and (lies or _map(config) in saved):
             of_method, back = 0, 0  # what its maps are made of lies there, or will
         explaining, back = explaining + of_method, back + back_again
         forward = explaining + scoring
-        seconds, batch_size = None, pace.batch_size if pace else CPU_BATCH
+        seconds = None
         if pace:
-            padded = -(-images // batch_size) * batch_size  # whose places scoring fills
-            seconds = padded * (explaining * pace.forward + back * pace.backward) + images * scoring * pace.forward
+            empty = -images % batch_size * waits.get(method, 1.0)  # places that nobody takes
+            an_image = explaining * pace.forward + back * pace.backward
+            seconds = (images + empty) * an_image + images * scoring * pace.forward
         found.append(Cost(images, images * forward, images * back, batch_size, seconds, untimed))
     return found
 
@@ -236,6 +248,12 @@ def total(configs: list[Config], found: list[Cost]) -> str:
         return f"{said} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
     seconds = sum(cost.seconds or 0 for cost in found)
     return f"{said} About {duration(seconds)} here, one job after the other, going by a pass or two of each network."
+
+
+def _uneven(like: torch.Tensor) -> torch.Tensor:
+    """A map that each order takes in another one: with ties, and no two channels alike."""
+    places = torch.arange(like.numel(), dtype=torch.float64)
+    return (places * 0.7548776662).frac().mul(64).round().view_as(like).to(like)
 
 
 def _blank(model: nn.Module, x: torch.Tensor, target: torch.Tensor, rng: Rng) -> torch.Tensor:

@@ -14,7 +14,7 @@ Reads the rows of `experiment=trust` (conf/experiment/trust.yaml) and ranks its 
     draws        seeds of what is drawn for an image; methods without draws keep their score; over the images that have rows
     classes      seeds of the lists of false classes; the same
     images       half of the images, drawn by three seeds
-    post         magnitudes; magnitudes, pooled over channels and blurred
+    post         magnitudes, where a map is signed; magnitudes, pooled over channels and blurred
 
 One is varied at a time; all else is that of `unified`. Rankings are compared by Kendall's tau-b; a claim (`la above agi`)
 survives if the first mean is the larger one in every variant. All rows of a variant are over the same images.
@@ -101,7 +101,7 @@ def variants(found: Mapping[str, Scores], named: list[str]) -> list[Ranked]:
                 made.append((BASE, _of(black, some)))
             made.append((name, _of(black, some) | own))
         elif own:
-            made.append((f"post {name}", own))
+            made.append((f"post {name}", black | own))
     ranked = [
         Ranked(name, {q: _table(scores, q) for q in QUANTITIES}, _labels(scores)) for name, scores in made if scores
     ]
@@ -224,6 +224,11 @@ def read(config: Config, results: Path) -> dict[str, dict[str, Scores]]:
                 scored = scored[scored["status"] == "ok"].drop_duplicates("image_id").set_index("image_id")
                 if len(scored):
                     found.setdefault(model, {}).setdefault(metric, {})[label] = scored
+    if not found:
+        raise UserError(
+            f"No row in {results / 'rows'} is what the experiment asks for: give it the settings that they were made with, "
+            f"experiment.steps= for instance, or make some: python -m bench.run {EXPERIMENT}"
+        )
     return found
 
 
