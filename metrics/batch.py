@@ -16,7 +16,7 @@ from bench.passes import count_own, through
 from bench.rng import Rng
 from bench.types import Images, Masks, Targets
 from metrics.baselines import baseline_image
-from metrics.imputation import imputed
+from metrics.imputation import imputed, noise_of
 from metrics.orders import OF_ALL, reveal_index
 
 READOUTS = ("probability", "logit", "kl")
@@ -67,8 +67,9 @@ class MapBatch:
         self._explain = explain
         # Each is worked out once, when the first metric asks.
         everything = torch.ones_like(x[:, :1], dtype=torch.bool)
+        self._noise = cache(lambda: noise_of(ids, x))
         self.baseline = cache(
-            lambda name: imputed(x, everything, ids) if name == "linear" else baseline_image(name, x, colour)
+            lambda name: self.without(everything, name) if name == "linear" else baseline_image(name, x, colour)
         )
         self.clean = cache(lambda: self.read(x))
         self.blank = cache(lambda name: self.read(self.baseline(name)))
@@ -113,7 +114,7 @@ class MapBatch:
     def without(self, taken: Tensor, baseline: str) -> Images:
         """The images after these values were taken away. taken: bool [B, 3 or 1, H, W]."""
         if baseline == "linear":
-            return imputed(self.x, taken, self.ids)
+            return imputed(self.x, taken, self._noise())
         return torch.where(taken, self.baseline(baseline), self.x)
 
     @torch.inference_mode()

@@ -40,12 +40,15 @@ EDGES = {  # weight; the one end's rows and columns, the other's
 }
 
 
-def imputed(x: Images, missing: Tensor, ids: Sequence[str], noise: float = NOISE) -> Images:
-    """x with its missing values filled in. missing: bool [B, 3 or 1, H, W]. ids: whose noise it is."""
-    noisy = linear(x, missing) + noise * Rng(0, "noisy linear imputation", ids, x.device).normal(*x.shape[1:]).to(
-        x.dtype
-    )
-    return torch.where(missing, noisy, x).contiguous(memory_format=torch.channels_last)
+def imputed(x: Images, missing: Tensor, noise: Tensor) -> Images:
+    """x with its missing values filled in. missing: bool [B, 3 or 1, H, W]. noise: noise_of these images."""
+    return torch.where(missing, linear(x, missing) + noise, x).contiguous(memory_format=torch.channels_last)
+
+
+def noise_of(ids: Sequence[str], like: Images) -> Tensor:
+    """What is added to all that is filled in of these images."""
+    drawn = Rng(0, "noisy linear imputation", ids, like.device).normal(*like.shape[1:])
+    return NOISE * drawn.to(like.dtype)
 
 
 def linear(x: Images, missing: Tensor) -> Images:
@@ -66,10 +69,11 @@ def linear(x: Images, missing: Tensor) -> Images:
     for _ in range(STEPS):
         along = operator.times(direction)
         length = energy / _dot(direction, along).clamp(min=torch.finfo(x.dtype).tiny)
-        v, residual = v + length * direction, residual - length * along
+        v.addcmul_(length, direction)
+        residual.addcmul_(length, along, value=-1)
         z = _cycle(grids, residual, last)
         before, energy = energy, _dot(residual, z)
-        direction = z + energy / before.clamp(min=torch.finfo(x.dtype).tiny) * direction
+        direction = torch.addcmul(z, energy / before.clamp(min=torch.finfo(x.dtype).tiny), direction)
     return torch.where(missing, v, x)
 
 
@@ -81,15 +85,29 @@ class _Grid:
     diagonal: Tensor  # [B, 3 or 1, H, W]; 0 where nothing is missing
 
     @functools.cached_property
-    def inverse(self) -> Tensor:
-        return torch.where(self.diagonal > 0, 1 / self.diagonal.clamp(min=1e-9), 0)
+    def relaxed(self) -> Tensor:
+        """What one sweep of Jacobi's takes of a residual."""
+        return torch.where(self.diagonal > 0, DAMPING / self.diagonal.clamp(min=1e-9), 0)
+
+    @functools.cached_property
+    def corrected(self) -> Tensor:
+        """How much of the correction that its block brings each value takes."""
+        return COARSE * (self.diagonal > 0).to(self.diagonal.dtype)
 
     def times(self, v: Tensor) -> Tensor:
         product = self.diagonal * v
         for name, (_, one, other) in EDGES.items():
-            product[one] -= self.edges[name] * v[other]
-            product[other] -= self.edges[name] * v[one]
+            product[one].addcmul_(self.edges[name], v[other], value=-1)
+            product[other].addcmul_(self.edges[name], v[one], value=-1)
         return product
+
+    def rest(self, wanted: Tensor, v: Tensor) -> Tensor:
+        """What `times(v)` lacks of what is wanted."""
+        left = torch.addcmul(wanted, self.diagonal, v, value=-1)
+        for name, (_, one, other) in EDGES.items():
+            left[one].addcmul_(self.edges[name], v[other])
+            left[other].addcmul_(self.edges[name], v[one])
+        return left
 
     def inverted(self) -> Tensor:
         """[B, 3 or 1, n, n] of n values."""
@@ -146,20 +164,19 @@ def _cycle(grids: list[_Grid], residual: Tensor, last: Tensor) -> Tensor:
     grid, *coarse = grids
     if not coarse:
         return (last @ residual.flatten(2)[..., None]).view_as(residual)
-    relax = DAMPING * grid.inverse
-    v = relax * residual
-    left = _blocks(residual - grid.times(v))
+    v = grid.relaxed * residual
+    left = _blocks(grid.rest(residual, v))
     correction = _cycle(coarse, left, last)
     if len(coarse) > 1:
-        correction = correction + _cycle(coarse, left - coarse[0].times(correction), last)
-    spread = correction.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    v = v + torch.where(grid.diagonal > 0, COARSE * spread[..., : v.shape[2], : v.shape[3]], 0)
-    return v + relax * (residual - grid.times(v))
+        correction += _cycle(coarse, coarse[0].rest(left, correction), last)
+    spread = correction[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2).flatten(4).flatten(2, 3)
+    v.addcmul_(grid.corrected, spread[..., : v.shape[2], : v.shape[3]])
+    return v.addcmul_(grid.relaxed, grid.rest(residual, v))
 
 
 def _blocks(values: Tensor) -> Tensor:
-    """Sums over 2 × 2."""
-    return 4 * avg_pool2d(pad(values, (0, values.shape[3] % 2, 0, values.shape[2] % 2)), 2)
+    """Sums over 2 × 2; beyond the border lie zeros."""
+    return avg_pool2d(values, 2, ceil_mode=True, divisor_override=1)
 
 
 def _mean(x: Tensor) -> Tensor:

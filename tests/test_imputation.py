@@ -8,7 +8,7 @@ from scipy.sparse.linalg import spsolve
 
 from bench.rng import Rng
 from metrics.batch import MapBatch
-from metrics.imputation import NOISE, imputed, linear
+from metrics.imputation import NOISE, imputed, linear, noise_of
 from metrics.perturbation import perturbation
 
 NEIGHBOURS = {(i, j): (1 / 6 if i * j == 0 else 1 / 12) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)}
@@ -76,11 +76,11 @@ def test_a_ramp_is_restored_and_nothing_left_becomes_the_channels_mean():
 
 def test_noise_is_of_the_image_alone_and_only_where_something_was_taken(x):
     missing = masks(16)[[1, 2, 3, 4]]
-    noisy = imputed(x, missing, IDS)
+    noisy = imputed(x, missing, noise_of(IDS, x))
     assert torch.equal(noisy[~missing], x[~missing])
     noise = (noisy - linear(x, missing))[missing]
     assert abs(noise.std() - NOISE) < 0.1 * NOISE and abs(noise.mean()) < 0.1 * NOISE
-    turned = imputed(x[[2, 0]], missing[[2, 0]], ["fox", "cat"])
+    turned = imputed(x[[2, 0]], missing[[2, 0]], noise_of(["fox", "cat"], x))
     torch.testing.assert_close(turned, noisy[[2, 0]], rtol=0, atol=1e-12)
 
 
@@ -95,6 +95,6 @@ def test_its_game_equals_frame_by_frame_imputation(cnn, x, target, order, step):
         ("insertion_curve", lambda k: ranked >= k * step),
         ("deletion_curve", lambda k: ranked < k * step),
     ):
-        frames = [imputed(x, shown(k), IDS) for k in range(5)]
+        frames = [imputed(x, shown(k), noise_of(IDS, x)) for k in range(5)]
         curve = torch.stack([cnn(f).softmax(dim=1).gather(1, target[:, None]).squeeze(1) for f in frames], dim=1)
         torch.testing.assert_close(scores[side], curve, rtol=0, atol=1e-9)

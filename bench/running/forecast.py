@@ -27,6 +27,7 @@ from bench.running.post import build_method, plain
 from bench.seeds import Seeds
 from bench.text import duration, plural
 from metrics.batch import MapBatch, Unfit
+from metrics.imputation import linear
 
 CLASSES = 1000  # of a network that has not been loaded
 MOST_PASSES = 20_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
@@ -41,6 +42,7 @@ class Forecast:
     backward: int
     scoring: int
     again: int  # times that a metric has the method explain the image again
+    imputed: int  # of the frames of scoring, those that are made of what their surroundings suggest
     kept: bool  # the maps lie there, and it is only for such a metric that the method is called
     seconds_a_batch: float
     of_scoring: float  # of these: frames of few images fill their passes
@@ -89,13 +91,15 @@ def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast
         )
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
-    forward, backward, scoring, again = counted
+    forward, backward, scoring, again, filled = counted
     images = list(images)
     kept = all_kept(job, images)
     few = 0 < len(images) < job.compute.batch_size and not kept
     waiting = _waiting(job.method, Stub(job.network.preprocessing, classes, job.network), forward) if few else 1.0
     times = again + (not kept)
     of_scoring = scoring * one_forward
+    if filled:
+        of_scoring += filled * imputing(job.network.preprocessing.size, job.compute.batch_size, job.compute.device)
     seconds = (forward * one_forward + backward * one_backward) * times + of_scoring
     return Forecast(*counted, kept, seconds, of_scoring, waiting)
 
@@ -127,9 +131,9 @@ def count(
     network: Network | None = None,
     *,
     colour: Sequence[float] | None = None,
-) -> tuple[int, int, int, int]:
-    """Forward and backward passes of a method, at most, passes that score its map, and how many times more it is asked to
-    explain, for one image.
+) -> tuple[int, int, int, int, int]:
+    """Forward and backward passes of a method, at most, passes that score its map, how many times more it is asked to
+    explain, and how many of the scored frames are imputed, for one image.
 
     network: if there is one already, for a method that names a layer of it, which must be there and fit, and for one that
     states its passes (`passes(network, **hyperparameters)`).  colour: the network's confusion colour; None: like no other.
@@ -165,12 +169,16 @@ def count(
             mask=x[:, 0] > 0,
             explain=None if reads_files(method) else explain,
         )
+    filled = 0
     for name, metric in metrics.items():
+        before = stub.forward_passes
         try:
             metric(batch)
         except Unfit as error:
             raise UserError(error.of(name)) from error
-    return forward, backward, stub.forward_passes - before_scoring, len(asked)
+        if getattr(metric, "keywords", {}).get("baseline") == "linear":
+            filled += stub.forward_passes - before
+    return forward, backward, stub.forward_passes - before_scoring, len(asked), filled
 
 
 @dataclass(frozen=True)
@@ -224,7 +232,7 @@ def costs(
         if metric not in scored:  # takes as many, whoever made the map
             metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
             scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES, colour=colour)[2:]
-        (of_method, back), (scoring, again) = passes[method], scored[metric]
+        (of_method, back), (scoring, again, filled) = passes[method], scored[metric]
         explaining, back_again = again * of_method, again * back
         if cfg.method.get("post") and kept_exactly(cfg) and (lies or _map(config) in saved):
             of_method, back = 0, 0  # what its maps are made of lies there, or will
@@ -235,6 +243,9 @@ def costs(
             empty = -images % batch_size * waits.get(method, 1.0)  # places that nobody takes
             an_image = explaining * pace.forward + back * pace.backward
             seconds = (images + empty) * an_image + images * scoring * pace.forward
+            if filled:
+                device = find_device(cfg.compute.device, cfg.compute.precision)
+                seconds += images * filled * imputing(size, batch_size, device) / batch_size
         found.append(Cost(images, images * forward, images * back, batch_size, seconds, untimed))
     return found
 
@@ -265,6 +276,17 @@ def _map(config: Config) -> str:
     method = OmegaConf.to_container(config.cfg.method, resolve=True)
     method = {key: value for key, value in method.items() if key != "post"}  # type: ignore[union-attr]
     return str([config.names, method, Seeds.of(config.cfg.run), config.cfg.run.target, config.cfg.compute.precision])
+
+
+@functools.cache
+def imputing(size: int, images: int, device: torch.device) -> float:
+    """Seconds in which half of the values of so many images are imputed: on a CPU longer than a small network's pass."""
+    x = torch.linspace(0, 1, images * 3 * size**2, device=device).view(images, 3, size, size)
+    missing, began = x % 0.02 < 0.01, 0.0
+    for _ in range(2):  # the second time it is warm
+        began = time.perf_counter()
+        linear(x, missing).sum().item()
+    return time.perf_counter() - began
 
 
 @dataclass(frozen=True)
