@@ -222,7 +222,7 @@ def costs(
         size = pace.size if pace else cfg.model.size or USUAL_SIZE
         colour, batch_size = published_colour(cfg.model), pace.batch_size if pace else CPU_BATCH
         method, metric = str([plain(cfg.method), size]), str([cfg.get("metric"), size, colour])
-        few = bool(images % batch_size)
+        few = 0 < images < batch_size
         if method not in passes or few and method not in waits:  # whatever is done to its maps
             built = build_method(plain(cfg.method))
             bind(built, source(config, size), Seeds.of(cfg.run).images)
