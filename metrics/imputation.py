@@ -63,17 +63,16 @@ def linear(x: Images, missing: Tensor) -> Images:
     known = torch.where(count > 0, (x * there).sum(dim=(2, 3), keepdim=True) / count.clamp(min=1), _mean(x))
     v = torch.where(missing, known, x)
     residual = torch.where(missing & (count > 0), -whole.times(v), 0)  # a constant already solves what knows nothing
-    last = grids[-1].inverted()
-    z = _cycle(grids, residual, last)
-    direction, energy = z, _dot(residual, z)
+    last, tiny = grids[-1].inverted(), torch.finfo(x.dtype).tiny
+    direction, energy = torch.zeros_like(residual), torch.full_like(count, torch.inf)
     for _ in range(STEPS):
-        along = operator.times(direction)
-        length = energy / _dot(direction, along).clamp(min=torch.finfo(x.dtype).tiny)
-        v.addcmul_(length, direction)
-        residual.addcmul_(length, along, value=-1)
         z = _cycle(grids, residual, last)
         before, energy = energy, _dot(residual, z)
-        direction = torch.addcmul(z, energy / before.clamp(min=torch.finfo(x.dtype).tiny), direction)
+        direction = torch.addcmul(z, energy / before.clamp(min=tiny), direction)
+        along = operator.times(direction)
+        length = energy / _dot(direction, along).clamp(min=tiny)
+        v.addcmul_(length, direction)
+        residual.addcmul_(length, along, value=-1)
     return torch.where(missing, v, x)
 
 
@@ -136,11 +135,14 @@ def _coarser(grid: _Grid) -> _Grid:
     """Of blocks of 2 × 2: an edge between blocks weighs what all edges between their values weigh."""
     height, width = ((side + 1) // 2 for side in grid.diagonal.shape[2:])
 
+    whole_blocks = {
+        name: pad(edges, (0, 2 * width - edges.shape[3], 0, 2 * height - edges.shape[2]))
+        for name, edges in grid.edges.items()
+    }
+
     def at(name: str, row: int, column: int) -> Tensor:
         """[B, C, height, width]: the edges of this name that start in these rows and columns of the blocks."""
-        edges = grid.edges[name]
-        edges = pad(edges, (0, 2 * width - edges.shape[3], 0, 2 * height - edges.shape[2]))
-        return edges[..., row::2, column::2]
+        return whole_blocks[name][..., row::2, column::2]
 
     within = at("across", 0, 0) + at("across", 1, 0) + at("down", 0, 0) + at("down", 0, 1)
     within = within + at("falling", 0, 0) + at("rising", 0, 0)
