@@ -68,11 +68,11 @@ def linear(x: Images, missing: Tensor) -> Images:
     for _ in range(STEPS):
         z = _cycle(grids, residual, last)
         before, energy = energy, _dot(residual, z)
-        direction = torch.addcmul(z, energy / before.clamp(min=tiny), direction)
+        direction = direction.mul_(energy / before.clamp(min=tiny)).add_(z)
         along = operator.times(direction)
         length = energy / _dot(direction, along).clamp(min=tiny)
-        v.addcmul_(length, direction)
-        residual.addcmul_(length, along, value=-1)
+        v.add_(length * direction)
+        residual.sub_(along.mul_(length))
     return torch.where(missing, v, x)
 
 
@@ -86,7 +86,7 @@ class _Grid:
     @functools.cached_property
     def relaxed(self) -> Tensor:
         """What one sweep of Jacobi's takes of a residual."""
-        return torch.where(self.diagonal > 0, DAMPING / self.diagonal.clamp(min=1e-9), 0)
+        return DAMPING * torch.where(self.diagonal > 0, 1 / self.diagonal.clamp(min=1e-9), 0)
 
     @functools.cached_property
     def corrected(self) -> Tensor:
@@ -96,17 +96,15 @@ class _Grid:
     def times(self, v: Tensor) -> Tensor:
         product = self.diagonal * v
         for name, (_, one, other) in EDGES.items():
-            product[one].addcmul_(self.edges[name], v[other], value=-1)
-            product[other].addcmul_(self.edges[name], v[one], value=-1)
+            share = self.edges[name] * v[other]
+            product[one].sub_(share)
+            product[other].sub_(torch.mul(self.edges[name], v[one], out=share))
         return product
 
     def rest(self, wanted: Tensor, v: Tensor) -> Tensor:
         """What `times(v)` lacks of what is wanted."""
-        left = torch.addcmul(wanted, self.diagonal, v, value=-1)
-        for name, (_, one, other) in EDGES.items():
-            left[one].addcmul_(self.edges[name], v[other])
-            left[other].addcmul_(self.edges[name], v[one])
-        return left
+        product = self.times(v)
+        return torch.sub(wanted, product, out=product)
 
     def inverted(self) -> Tensor:
         """[B, 3 or 1, n, n] of n values."""
@@ -172,8 +170,8 @@ def _cycle(grids: list[_Grid], residual: Tensor, last: Tensor) -> Tensor:
     if len(coarse) > 1:
         correction += _cycle(coarse, coarse[0].rest(left, correction), last)
     spread = correction[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2).flatten(4).flatten(2, 3)
-    v.addcmul_(grid.corrected, spread[..., : v.shape[2], : v.shape[3]])
-    return v.addcmul_(grid.relaxed, grid.rest(residual, v))
+    v.add_(spread[..., : v.shape[2], : v.shape[3]].mul_(grid.corrected))
+    return v.add_(grid.rest(residual, v).mul_(grid.relaxed))
 
 
 def _blocks(values: Tensor) -> Tensor:
