@@ -248,7 +248,7 @@ def test_games_that_come_out_the_same_are_played_once(cnn, x, target, maps):
             made, alone = (perturbation(one, **settings) for one in (together, trial(cnn, x, target, maps, **colour)))
             assert all(torch.equal(made[name], alone[name]) for name in made)
         ends = 1 + len({baseline for _, baseline in games}) - (once and baselines == games)
-        of_alone = sum(2 * 7 + 2 for _ in games)
+        of_alone = (2 * 7 + 2) * len(games)
         played = (cnn.forward_passes - before) / len(x) - of_alone
         assert played == 2 * 7 * (1 if once else len(games)) + ends
 

@@ -24,12 +24,11 @@ from bench.figures.apart import Apart
 from bench.report import everything, lines, page, paper_table, table
 from bench.report.document import Document
 from bench.report.exhibits.exhibit import Found, figures
+from bench.report.explorer.rooms import FACTS
 from bench.report.intervals import FEW
 from bench.report.judged import judged
 from bench.store import records
 from bench.store.rows import load_rows
-
-SHOWN = ("prediction", "target")  # of an image, beside what tables need
 
 
 def main(arguments: list[str]) -> None:
@@ -48,7 +47,7 @@ def make(overrides: list[str]) -> tuple[Document, Found]:
     """The document, as yet without figures, and what there is to be drawn."""
     config = load(overrides, builders=False)
     cfg, plan, results = config.cfg, config.cfg.get("experiment"), Path(config.cfg.paths.results)
-    rows, runs = load_rows(results, SHOWN), records.load_runs(results)
+    rows, runs = load_rows(results, FACTS[1:]), records.load_runs(results)
     if rows.empty:
         raise UserError(f"No rows in {results / 'rows'}. Make some: python -m bench.run {shlex.join(overrides)}")
     labels, matching, notes, ranks = {}, {}, [], {}

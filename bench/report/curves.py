@@ -12,10 +12,11 @@ import pandas as pd
 
 from bench.figures.lines import Line, mean_curve
 from bench.report import means
-from bench.store.rows import stacked_curves
+from bench.store.rows import PARTITIONS, stacked_curves
 from bench.text import natural
 
 SIDES = ("insertion", "deletion")
+SINGLE = 15_000  # pairs of curves of single images that a page holds, at most
 
 
 @dataclass(frozen=True)
@@ -32,20 +33,21 @@ class Curves:
 class RunCurves:
     """`of(cell, run_id, sides)`: a run's, None if its metric has none or they were not kept."""
 
-    def __init__(self, results: Path, rows: pd.DataFrame, threshold: float, most: int):
-        """rows: load_rows's.  threshold: between low and high confidence.  most: images of a network, kept one by one."""
-        scored = rows[rows["status"] == "ok"]
-        self.most, self._results, self._threshold = most, results, threshold
-        self._images = means.by_image(rows)
-        self._kept = {
-            of: sorted(part.unique(), key=natural)[:most] for of, part in scored.groupby(["data", "model"])["image_id"]
-        }
+    def __init__(
+        self, results: Path, rows: pd.DataFrame, images: Mapping[str, pd.DataFrame], threshold: float, runs: int
+    ):
+        """rows: load_rows's.  images: means.by_image of them.  threshold: between low and high confidence.  runs: how many
+        have curves; the more, the fewer images of a network (`most`) are kept one by one.
+        """
+        self.most = most = SINGLE // max(1, runs)
+        self._results, self._images, self._threshold = results, images, threshold
+        scored = rows[rows["status"] == "ok"].groupby(["data", "model"])["image_id"]
+        self._kept = {of: sorted(part.unique(), key=natural)[:most] for of, part in scored}
         self.of = functools.cache(self._of)
 
     def _of(self, cell: tuple[str, str, str, str], run_id: str, sides: tuple[str, ...]) -> Curves | None:
-        """cell: data, model, method, metric.  sides: those that its metric has."""
-        named = dict(zip(("data", "model", "method", "metric"), cell, strict=True))
-        images, values = stacked_curves(self._results, named, run_id, sides)
+        """cell: its PARTITIONS.  sides: those that its metric has."""
+        images, values = stacked_curves(self._results, dict(zip(PARTITIONS, cell, strict=True)), run_id, sides)
         if not len(images) or run_id not in self._images:
             return None
         values = {side: of_side.astype(float) for side, of_side in values.items()}

@@ -15,7 +15,7 @@ from bench.config import USUAL_SIZE, Config
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Source
-from bench.networks.layers import Layer
+from bench.networks.layers import Layer, probes
 from bench.networks.network import Network, open_network, published_colour
 from bench.notes import listening
 from bench.rng import Rng
@@ -91,15 +91,15 @@ def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast
         )
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # a value they do not know
         raise UserError(f"method={job.method_name} or a metric does not take these settings: {error}.") from error
-    forward, backward, scoring, again, filled = counted
+    forward, backward, scoring, again, imputed = counted
     images = list(images)
     kept = all_kept(job, images)
     few = 0 < len(images) < job.compute.batch_size and not kept
     waiting = _waiting(job.method, Stub(job.network.preprocessing, classes, job.network), forward) if few else 1.0
     times = again + (not kept)
     of_scoring = scoring * one_forward
-    if filled:
-        of_scoring += filled * imputing(job.network.preprocessing.size, job.compute.batch_size, job.compute.device)
+    if imputed:
+        of_scoring += imputed * imputing(job.network.preprocessing.size, job.compute.batch_size, job.compute.device)
     seconds = (forward * one_forward + backward * one_backward) * times + of_scoring
     return Forecast(*counted, kept, seconds, of_scoring, waiting)
 
@@ -162,14 +162,16 @@ def count(
             stub,
             x,
             target,
-            _uneven(maps),
+            probes(images.size, x)[:1]
+            .mul(64)
+            .round(),  # which each order takes otherwise: ties, and no two channels alike
             ids=["image"],
             seed=0,
             colour=lambda: torch.tensor(colour or [math.nan] * 3),
             mask=x[:, 0] > 0,
             explain=None if reads_files(method) else explain,
         )
-    filled = 0
+    imputed = 0
     for name, metric in metrics.items():
         before = stub.forward_passes
         try:
@@ -177,8 +179,8 @@ def count(
         except Unfit as error:
             raise UserError(error.of(name)) from error
         if getattr(metric, "keywords", {}).get("baseline") == "linear":
-            filled += stub.forward_passes - before
-    return forward, backward, stub.forward_passes - before_scoring, len(asked), filled
+            imputed += stub.forward_passes - before
+    return forward, backward, stub.forward_passes - before_scoring, len(asked), imputed
 
 
 @dataclass(frozen=True)
@@ -226,13 +228,14 @@ def costs(
         if method not in passes or few and method not in waits:  # whatever is done to its maps
             built = build_method(plain(cfg.method))
             bind(built, source(config, size), Seeds.of(cfg.run).images)
-            passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
+            if method not in passes:
+                passes[method] = count(built, {}, Preprocessing(size, size), CLASSES)[:2]
             if few:
                 waits[method] = _waiting(built, Stub(Preprocessing(size, size), CLASSES), passes[method][0])
         if metric not in scored:  # takes as many, whoever made the map
             metrics = {name: build(node, f"metric.{name}") for name, node in (cfg.get("metric") or {}).items()}
             scored[metric] = count(_blank, metrics, Preprocessing(size, size), CLASSES, colour=colour)[2:]
-        (of_method, back), (scoring, again, filled) = passes[method], scored[metric]
+        (of_method, back), (scoring, again, imputed) = passes[method], scored[metric]
         explaining, back_again = again * of_method, again * back
         if cfg.method.get("post") and kept_exactly(cfg) and (lies or _map(config) in saved):
             of_method, back = 0, 0  # what its maps are made of lies there, or will
@@ -243,9 +246,9 @@ def costs(
             empty = -images % batch_size * waits.get(method, 1.0)  # places that nobody takes
             an_image = explaining * pace.forward + back * pace.backward
             seconds = (images + empty) * an_image + images * scoring * pace.forward
-            if filled:
+            if imputed:
                 device = find_device(cfg.compute.device, cfg.compute.precision)
-                seconds += images * filled * imputing(size, batch_size, device) / batch_size
+                seconds += images * imputed * imputing(size, batch_size, device) / batch_size
         found.append(Cost(images, images * forward, images * back, batch_size, seconds, untimed))
     return found
 
@@ -259,12 +262,6 @@ def total(configs: list[Config], found: list[Cost]) -> str:
         return f"{said} Hours are not known: {'; '.join(f'{name}: {why}' for name, why in untimed.items())}"
     seconds = sum(cost.seconds or 0 for cost in found)
     return f"{said} About {duration(seconds)} here, one job after the other, going by a pass or two of each network."
-
-
-def _uneven(like: torch.Tensor) -> torch.Tensor:
-    """A map that each order takes in another one: with ties, and no two channels alike."""
-    places = torch.arange(like.numel(), dtype=torch.float64)
-    return (places * 0.7548776662).frac().mul(64).round().view_as(like).to(like)
 
 
 def _blank(model: nn.Module, x: torch.Tensor, target: torch.Tensor, rng: Rng) -> torch.Tensor:

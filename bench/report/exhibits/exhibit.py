@@ -19,10 +19,10 @@ from urllib.parse import quote
 import pandas as pd
 from omegaconf import DictConfig
 
+from bench.report import means
 from bench.report.curves import SIDES, RunCurves
 from bench.report.drawing import checked
 
-SINGLE = 15_000  # pairs of curves of single images that a page holds, at most
 TOP = "At a glance"  # the place above the tables; any other is a section of its own, below them
 
 
@@ -53,10 +53,15 @@ class Found:
         return self.results / "report"
 
     @functools.cached_property
+    def images(self) -> dict[str, pd.DataFrame]:
+        """The scored images of each run."""
+        return means.by_image(self.rows)
+
+    @functools.cached_property
     def curves(self) -> RunCurves:
         """Of all runs, read when they are first asked for."""
         curved = self.lines[self.lines["quantity"].isin(SIDES)]["run_id"].nunique()
-        return RunCurves(self.results, self.rows, self.cfg.report.threshold, SINGLE // max(1, curved))
+        return RunCurves(self.results, self.rows, self.images, self.cfg.report.threshold, curved)
 
 
 @dataclass(frozen=True)

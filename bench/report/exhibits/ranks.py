@@ -23,7 +23,7 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
     """Where three comparable rows or more have two images or more in common; of several groups the largest."""
     lines = lines[[kind.sign != 0 for kind in lines["kind"]]]
     there = lines[(lines["confidence"] == "all") & (lines["n"] > 0) & (lines["quantity"] != SPEED)]
-    images, conditions = means.by_image(found.rows), records.conditions_of(there["run_id"], runs)
+    images, conditions = found.images, records.conditions_of(there["run_id"], runs)
     for of, part in there.groupby(["data", "model", "metric"], sort=False):
         charts = []
         for name, measured in part.groupby("quantity", sort=False):

@@ -21,7 +21,7 @@ from bench.store.rows import PARTITIONS
 from bench.text import natural
 from metrics.quantities import Quantity
 
-FACTS = ["label", "prediction", "target"]
+FACTS = ["label", "prediction", "target"]  # the first is one of the rows that every report loads
 SCORES = 400_000  # numbers of single images in a page, at most
 LINE = ("mean", "ci_low", "ci_high", "q1", "median", "q3", "share", "share_low", "share_high")
 
@@ -49,7 +49,7 @@ class Room:
         """most: images of a room that are shown one by one."""
         self.found, self.runs, self.most = found, runs, most
         self.facts = found.rows[found.rows["status"] == "ok"]
-        self.images, self.costs = means.by_image(found.rows), cost.of_runs(found.rows)
+        self.images, self.costs = found.images, cost.of_runs(found.rows)
         self.scores: dict[tuple, dict[tuple, pd.DataFrame]] = {}  # {room: {(metric, quantity, split): [image, method]}}
 
     def furnished(self, data: str, model: str, lines: pd.DataFrame) -> dict:
