@@ -7,6 +7,7 @@ import yaml
 from jobs import complete, small_job
 
 from bench.errors import UserError
+from bench.store.compact import compact
 from bench.verify import main
 
 CHOICE = ["method=sm", "compute.batch_size=2", "metric=[unified]", "metric.unified.step=384", "data.limit=5"]
@@ -68,6 +69,33 @@ def test_an_image_that_changed_since_is_not_compared(run):
     results, run_id, _ = run
     alter(results, "synthetic-00003", insertion=0.5, fingerprint="of another picture")
     assert verify(results, run_id, "images=all") == 0
+
+
+def test_of_a_store_without_curves_all_else_is_compared(run, capsys):
+    results, run_id, _ = run
+    compact(results, curves=False)
+    assert verify(results, run_id, "images=all") == 0
+    said = capsys.readouterr().out
+    assert "5 of 5 rows equal bit for bit" in said and "insertion_curve not in this store" in " ".join(said.split())
+    alter(results, "synthetic-00003", insertion=0.123)
+    assert verify(results, run_id, "images=all") == 1
+
+
+def test_one_curve_that_is_gone_is_found(run, capsys):
+    results, run_id, _ = run
+    alter(results, "synthetic-00003", insertion_curve=None)
+    assert verify(results, run_id, "images=all") == 1
+    assert "synthetic-00003 (insertion_curve)" in capsys.readouterr().out
+
+
+def test_rows_of_a_gpu_are_verified_on_one(run, monkeypatch):
+    results, run_id, file = run
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    record = yaml.safe_load(file.read_text())
+    record["device"] |= {"type": "cuda", "name": "NVIDIA H200"}
+    file.write_text(yaml.safe_dump(record))
+    with pytest.raises(UserError, match=r"made on a GPU \(NVIDIA H200\): verify it where torch sees one"):
+        verify(results, run_id)
 
 
 def test_what_cannot_be_verified_is_said(run, monkeypatch):
