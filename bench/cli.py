@@ -1,5 +1,6 @@
 """How a command starts and ends: `--help`, what the user has to put right as one line on stderr, the exit status."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from bench.errors import UserError
 def command(doc: str | None, main: Callable[[list[str]], int | None]) -> NoReturn:
     """Exit as `main` says, called with the command line. `--help` prints `doc`; a UserError is a line on stderr and a 1."""
     arguments = sys.argv[1:]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no `±` is no reason to stop
     try:
         code: int | None = 0
         if {"--help", "-h"} & {*arguments}:

@@ -116,6 +116,7 @@ GROUPS = {
 }  # fmt: skip
 
 
+CLOSED = ("run", "compute", "report", "paths")  # groups that no builder adds a key to
 AS_IF_NOT_THERE = {"method": ("post", "stream"), "data": ("masks", "masks_path")}  # where they say nothing
 OF_ALL = {
     "data": kinds(Data),
@@ -150,6 +151,8 @@ def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "", *, b
         raise UserError(f"{where}: {str(error).splitlines()[0]}") from error
     if not isinstance(before, dict):
         raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
+    if where in CLOSED and (strange := [str(key) for key in before if key not in kinds(table)]):
+        raise UserError(f"{where}.{strange[0]}: {where} takes no such key.{did_you_mean(strange[0], kinds(table))}")
     after = checked(table, {str(key): value for key, value in before.items()}, where)
     _write(node, before, _as_meant(after, where) if builders else after)
 

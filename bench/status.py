@@ -58,7 +58,7 @@ class State:
 def main(arguments: list[str]) -> None:
     """UserError: there is no such experiment."""
     workers = [argument.partition("=")[2] for argument in arguments if argument.startswith("workers=")]
-    if workers and not (workers[-1].isdigit() and int(workers[-1])):
+    if workers and not (workers[-1].isdecimal() and int(workers[-1])):
         raise UserError(f"workers={workers[-1]}: expected a number of processes, from 1.")
     overrides = [argument for argument in arguments if not argument.startswith("workers=")]
     config = load(overrides, builders=False)

@@ -119,7 +119,7 @@ def scored(results: Path, record: dict) -> pd.DataFrame:
 
 
 def chosen(images: list[str], n: str, seed: str) -> list[str]:
-    if not seed.isdigit() or not (n == "all" or n.isdigit() and int(n)):
+    if not seed.isdecimal() or not (n == "all" or n.isdecimal() and int(n)):
         raise UserError(f"images={n} seed={seed}: expected a number of images or all, and a number from 0.")
     return images if n == "all" else select(images, int(seed), sample=min(int(n), len(images)))
 

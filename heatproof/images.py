@@ -92,8 +92,20 @@ def _labels(labels: Any, ids: list[str], names: list[str]) -> dict[str, int]:
     if labels is None:
         return {}
     if isinstance(labels, Mapping):
-        return {id: int(labels[name]) for id, name in zip(ids, names, strict=True) if name in labels}
+        if strange := [name for name in labels if name not in names]:
+            raise UserError(f"labels name {strange[0]!r}, which is none of the images.")
+        return {id: _class(labels[name], name) for id, name in zip(ids, names, strict=True) if name in labels}
     labels = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
     if len(labels) != len(ids):
         raise UserError(f"{len(labels)} labels of {len(ids)} images: expected one each.")
-    return {id: int(label) for id, label in zip(ids, labels, strict=True)}
+    return {id: _class(label, name) for id, label, name in zip(ids, labels, names, strict=True)}
+
+
+def _class(label: Any, name: str) -> int:
+    """UserError: it is no whole number."""
+    try:
+        if int(label) == label:
+            return int(label)
+    except (TypeError, ValueError):
+        pass
+    raise UserError(f"the label of image {name} is {label!r}: expected the number of a class.")

@@ -48,6 +48,19 @@ def test_layout_comments_and_docstrings_are_no_change():
     assert code._told(ast.parse("x = 1")) != code._told(ast.parse("x = 1.0"))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("from torch import sin as f", "from torch import exp as f"),
+        ("from torch import neg", "from operator import neg"),
+        ("import math as m", "import cmath as m"),
+        ("from mine import sin as f", "from mine import exp as f"),
+    ],
+)
+def test_what_a_name_is_imported_from_is_a_change(one, other):
+    assert code._told(ast.parse(one)) != code._told(ast.parse(other))
+
+
 def test_an_edited_method_is_another_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     own = ["method=random", "method._target_=my_blank.blank", "+method.level=1.0", "data.limit=1", "compute.device=cpu"]

@@ -1,5 +1,6 @@
 """Paths and ids reach the configuration as they were typed, whatever Hydra's grammar makes of them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,17 @@ def test_a_command_explains_itself_and_ends_in_a_line(arguments, main, status, o
     with pytest.raises(SystemExit) as end:
         command("\nWhat it does.\n", main)
     assert (end.value.code, capsys.readouterr().out) == (status, out)
+
+
+def test_a_terminal_that_lacks_a_letter_gets_another_one():
+    code = "import sys; from bench.cli import command; sys.argv[1:] = []; command('', lambda _: print('0.5 ± 0.1'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stdout.split()) == (0, b"0.5 ? 0.1".split())
+
+
+@pytest.mark.parametrize("override", ["+run.sead=3", "+compute.batch=3", "+report.seed=1", "++paths.result=elsewhere"])
+def test_a_key_that_nobody_takes_is_refused(override):
+    with pytest.raises(UserError, match="takes no such key"):
+        load([override])

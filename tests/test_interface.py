@@ -26,6 +26,7 @@ from bench.networks.weights import seeded
 from bench.report import __main__ as report
 from bench.running.job import open_job
 from bench.store.rows import SCALARS
+from heatproof.images import images_of
 
 N, SIZE = 16, 32  # images: one more than a mark takes
 FAST = ["compute.device=cpu", "compute.workers=0", "metric.unified.step=768", "compute.batch_size=8"]
@@ -342,6 +343,7 @@ def test_a_method_that_draws_from_its_stream_draws_as_ours_do(cnn, pictures):
         ({"size": 32, "mean": [0.5] * 3, "std": [0, 1, 1]}, None, "model.std"),
         ({**PLAIN, "recipe": 3}, None, "recipe is a int"),
         (PLAIN, torch.rand(1, 3, 32, 32) * 2, "not yet normalised"),
+        (PLAIN, torch.rand(1, 3, 32, 32) > 0.5, "is of torch.bool"),
         (PLAIN, torch.rand(1, 3, 32, 30), r"a tensor \[3, 32, 30\]; the network takes \[3, 32, 32\]"),
         (PLAIN, torch.rand(3, 32, 32), "is of shape"),
         (PLAIN, ["nowhere.png"], "there is no file nowhere.png"),
@@ -357,3 +359,9 @@ def test_what_cannot_be_is_a_sentence(network, images, complaint, cnn, pictures)
 def test_importing_it_takes_no_torch():
     code = "import sys, heatproof; assert 'evaluate' in dir(heatproof) and 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("labels", [[0.5], ["cat"], [[0, 1]], {"nobody": 1}])
+def test_a_label_is_the_number_of_a_class(labels):
+    with pytest.raises(UserError, match="expected the number of a class|none of the images"):
+        images_of(torch.rand(1, 3, 32, 32), labels)

@@ -59,7 +59,7 @@ class Wanted:
         rounds, rest = study.listed(overrides, "rounds", (str(ROUNDS),))
         only, rest = study.listed(rest, "only", names)
         engine, rest = study.listed(rest, "engine", ("onnxruntime",))
-        if not (len(rounds) == 1 and rounds[0].isdigit() and int(rounds[0])):
+        if not (len(rounds) == 1 and rounds[0].isdecimal() and int(rounds[0])):
             raise UserError(f"rounds={','.join(rounds)}: expected a number of times, 1 or more.")
         if strange := [name for name in only if name not in names]:
             raise UserError(f"only={strange[0]}: expected some of {', '.join(names)}.")

@@ -82,6 +82,8 @@ def plain(image: Any, id: str) -> Tensor | Image.Image:
         raise UserError(f"image {id} is a {type(image).__name__}: expected a picture, a tensor, an array or a path.")
     if image.ndim != 3 or image.shape[0] != 3:
         raise UserError(f"image {id} is of shape {list(image.shape)}: expected [3, H, W].")
+    if image.dtype is torch.bool or image.is_complex():
+        raise UserError(f"image {id} is of {image.dtype}: expected pixels in [0, 1], or whole numbers to 255.")
     pixels = image.detach().cpu().float() / (1 if image.is_floating_point() else 255)
     if not (pixels.isfinite().all() and pixels.min() >= 0 and pixels.max() <= 1):
         raise UserError(

@@ -67,7 +67,7 @@ class Wanted:
         modes, rest = study.listed(rest, "modes", ("none",))
         growth = () if growth == ("none",) else growth
         modes = () if modes == ("none",) else tuple(MODES) if modes == ("all",) else modes
-        if not (len(rounds) == 1 and rounds[0].isdigit() and int(rounds[0])):
+        if not (len(rounds) == 1 and rounds[0].isdecimal() and int(rounds[0])):
             raise UserError(f"rounds={','.join(rounds)}: expected a number of times, 1 or more.")
         if strange := [name for name in growth if name not in AXES]:
             raise UserError(f"growth={strange[0]}: expected some of {', '.join(AXES)}, or none.")

@@ -48,7 +48,7 @@ class Run(NamedTuple):
 
 def main(arguments: list[str]) -> None:
     steps, rest = study.listed(arguments, "steps", STEPS)
-    if strange := [n for n in steps if not n.isdigit() or int(n) < 2]:
+    if strange := [n for n in steps if not n.isdecimal() or int(n) < 2]:
         raise UserError(f"steps={strange[0]}: expected numbers of steps, 2 or more.")
     results = Path(load(rest).cfg.paths.results)
     document = made(results, sorted(map(int, steps)))

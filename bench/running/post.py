@@ -24,7 +24,9 @@ from bench.build import build
 from bench.exact import double, exact_device
 from bench.notes import listening, note
 from bench.rng import Rng
+from bench.running.guests import Guest, ours
 from bench.settings import BLUR
+from bench.store import code
 from bench.types import Images, Targets
 
 REACH = 4  # standard deviations
@@ -57,6 +59,8 @@ def build_method(cfg: DictConfig) -> Callable:
     """The method that a configuration's `method` describes, and what is done to its maps."""
     post = tuple(cfg.get("post") or ())
     method = build(plain(cfg), "method")
+    if not ours(cfg._target_):
+        method = Guest(method, code.name(cfg._target_))
     return Processed(method, post) if post else method
 
 

@@ -13,6 +13,8 @@ from bench.images.source import Batch
 from bench.images.stream import stream
 from bench.running.attribution import again, attribute, remarks
 from bench.running.compute import halved
+from bench.running.examined import examine, given_numbers, guest, network_state, versions
+from bench.running.guests import ours
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
@@ -66,7 +68,11 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
         return {metric: unread for metric in metrics}, Progress(len(failed), failed)  # type: ignore[misc]
     x, ids = job.compute.place(batch.x), batch.padded_ids
     predictions, target = predict(job, batch, x)
+    before = network_state(job) if guest(job) and not job.examined else None
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
+    if before:
+        examine(job, x, target, ids, maps, before)
+        job.examined = True
     unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
     keep(job, batch.ids, maps, unmapped)
     scored = to_score(job, batch, x, target, maps)
@@ -141,10 +147,15 @@ def row_of(about: Row, scores: Row) -> Row:
 
 def score(job: Job, batch: MapBatch, metric: str) -> dict[str, np.ndarray]:
     """What a metric says of each image: its numbers, [width], and its curves, [width, S]."""
+    theirs = not ours(job.config.cfg.metric[metric]._target_)
+    before = versions(batch) if theirs else []
     try:
-        return {name: values.cpu().double().numpy() for name, values in job.metrics[metric](batch).items()}
+        found = job.metrics[metric](batch)
     except Unfit as error:
         raise UserError(error.of(metric)) from error
+    if theirs:
+        found = given_numbers(metric, found, batch, before)
+    return {name: values.cpu().double().numpy() for name, values in found.items()}
 
 
 def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:

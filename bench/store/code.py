@@ -147,7 +147,7 @@ def _imports(tree: ast.AST, module: str) -> Iterator[str]:
 def _told(node: object) -> str:
     """A syntax tree in words that no Python version and no layout changes; without docstrings and where imports lie."""
     if isinstance(node, ast.ImportFrom | ast.Import):
-        return "import " + " ".join(sorted(alias.asname or alias.name.rpartition(".")[2] for alias in node.names))
+        return "import " + " ".join(sorted(_bound(node, alias) for alias in node.names))
     if isinstance(node, ast.AST):
         fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
         fields.pop("kind", None)
@@ -159,6 +159,18 @@ def _told(node: object) -> str:
                 fields["body"] = fields["body"][1:]
         return f"{type(node).__name__}({', '.join(f'{k}={_told(v)}' for k, v in sorted(fields.items()))})"
     return f"[{', '.join(map(_told, node))}]" if isinstance(node, list) else repr(node)
+
+
+def _bound(node: ast.ImportFrom | ast.Import, alias: ast.alias) -> str:
+    """What a name stands for after an import: of a library's the whole path; of one's own, whose modules are told by what is
+    in them, wherever they lie, what it is called there.
+    """
+    of_library = isinstance(node, ast.Import) or not node.level
+    path = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+    if of_library and installed(path):
+        return f"{path} as {alias.asname}" if alias.asname else path
+    last = alias.name.rpartition(".")[2]
+    return f"{last} as {alias.asname}" if alias.asname and isinstance(node, ast.ImportFrom) else alias.asname or last
 
 
 def _aside(node: ast.AST) -> bool:

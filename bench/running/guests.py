@@ -1,0 +1,103 @@
+"""Methods that are not ours, held to what all of them promise: what is given to one stays as it is, it draws from the
+streams of its images, and what it returns are maps of them. What it takes another pass to see is asked of a run's first
+batch (bench/running/examined.py).
+"""
+
+import functools
+import inspect
+import random  # noqa: TID251 (looked at, not drawn from)
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.rng import Rng
+from bench.store import code
+from bench.types import Images, Targets
+
+
+def ours(target: str) -> bool:
+    """Whether a builder is what shipped, unedited: tests hold all of that to the same promises."""
+    return not isinstance(code.version(target), str)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Somebody's method, of (model, x, target) or (model, x, target, rng); called as ours are."""
+
+    method: Callable  # settings bound
+    name: str
+
+    def __post_init__(self):
+        self._draws  # noqa: B018 (raises what is wrong with it)
+
+    @functools.cached_property
+    def _draws(self) -> bool:
+        return _takes_streams(self.func, self.keywords, self.name)
+
+    def __call__(self, model: nn.Module, x: Images, target: Targets, rng: Rng) -> Images:
+        before = _streams()
+        maps = self.method(model, x.clone(), target.clone(), *([rng] if self._draws else []))
+        if not all(map(np.array_equal, before, _streams())):
+            raise UserError(
+                f"{self.name} draws from a global random generator, so that an image's map would depend on its batch: let "
+                "it take a fourth argument rng, and draw rng.normal(3, 8) for [B, 3, 8], or rng.uniform."
+            )
+        return _shaped(maps, x, self.name)
+
+    @property
+    def func(self) -> Callable:
+        return getattr(self.method, "func", self.method)
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        return getattr(self.method, "keywords", {})
+
+
+def _takes_streams(method: Callable, settings: Collection[str], name: str) -> bool:
+    """Whether it takes the images' streams.  settings: parameters that are bound.  UserError: it takes too little."""
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return True
+    takes = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in settings]
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return True
+    if len(takes) < 3:
+        raise UserError(f"{name} takes {len(takes)} arguments: expected (model, x, target) or (model, x, target, rng).")
+    return len(takes) > 3 and (takes[3].name == "rng" or takes[3].default is inspect.Parameter.empty)
+
+
+def called(value: Any) -> str:
+    return f"a tensor {list(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def _streams() -> list[np.ndarray]:
+    """The states of the global random generators."""
+    _, state, place, *_ = np.random.get_state()  # noqa: TID251 (looked at, not drawn from)
+    cuda = [torch.cuda.get_rng_state().numpy()] if torch.cuda.is_initialized() else []
+    return [
+        torch.get_rng_state().numpy(),
+        np.asarray(state),
+        np.asarray(place),
+        np.asarray(random.getstate()[1]),
+        *cuda,
+    ]
+
+
+def _shaped(maps: Any, x: Images, name: str) -> Images:
+    """UserError: they are no maps of these images."""
+    if isinstance(maps, np.ndarray):
+        maps = torch.from_numpy(maps)
+    if not isinstance(maps, Tensor) or maps.is_complex() or maps.layout is not torch.strided:
+        raise UserError(f"{name} returned {called(maps)}: expected maps, a real tensor {list(x.shape)}.")
+    maps = maps.detach().to(x.device, x.dtype)
+    if maps.shape == (len(x), *x.shape[2:]):
+        maps = maps[:, None]
+    if maps.shape not in (x.shape, (len(x), 1, *x.shape[2:])):
+        raise UserError(f"{name} returned maps {list(maps.shape)}: expected {list(x.shape)}, or [B, H, W].")
+    return maps.expand_as(x).contiguous()

@@ -1,0 +1,106 @@
+"""Methods and metrics of somebody else's on the command line: what would make a number wrong is refused in a sentence."""
+
+import functools
+import importlib
+import itertools
+
+import pytest
+from jobs import complete, rows_of, small_job
+
+from bench.errors import UserError
+from bench.running.forecast import forecast
+from bench.store import code
+
+NUMBER = itertools.count()  # a module is imported once
+HEAD = "import random\nimport numpy as np\nimport torch\n"
+METHODS = {  # what it does; what is said
+    "return x - x.mean(0, keepdim=True)": "another map among other images than by itself",
+    "return x / x.amax()": "another map among other images than by itself",
+    "return x[torch.randperm(len(x))]": "draws from a global random generator",
+    "return x + np.random.rand()": "draws from a global random generator",
+    "return x + random.random()": "draws from a global random generator",
+    "[p.data.mul_(0.9) for p in model.parameters()]; return x": "changes the network",
+    "model.register_forward_hook(lambda *a: None); return x": "changes the network",
+    "return None": "returned a NoneType: expected maps",
+    "return list(x)": "returned a list: expected maps",
+    "return x.to(torch.complex64)": "complex64: expected maps",
+    "return x[:, :, :-1]": "or [B, H, W]",
+}
+METRICS = {
+    "return {'banana': batch.x.mean((1, 2, 3))}": "gives 'banana': expected one of score, ",
+    "return {}": "returned a dict",
+    "return batch.x.mean((1, 2, 3))": "returned a tensor",
+    "return {'score': batch.x.mean()}": "gives a tensor [], torch.float32 as score",
+    "return {'score': batch.x.mean((2, 3))}": "as score: expected a real tensor [B]",
+    "return {'score': [1.0, 2.0]}": "gives a list as score",
+    "batch.x.zero_(); return {'score': batch.x.mean((1, 2, 3))}": "changes images, classes or maps",
+    "batch.attribution.zero_(); return {'score': batch.x.mean((1, 2, 3))}": "changes images, classes or maps",
+}
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """A job of three images in batches of two, of a method and a metric with these bodies."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def of(method="return x", metric=None, folder="results", takes="model, x, target, rng"):
+        code.version.cache_clear()
+        name = f"guest_{next(NUMBER)}"
+        (tmp_path / f"{name}.py").write_text(
+            f"{HEAD}def mine({takes}):\n    {method}\ndef metric(batch):\n    {metric or 'pass'}\n"
+        )
+        own = ["method=random", f"method._target_={name}.mine", "metric=[unified]", "data.limit=3"]
+        made = small_job(tmp_path / folder, *own, "compute.batch_size=2")
+        if metric:
+            made.config.cfg.metric.unified._target_ = f"{name}.metric"
+            made.metrics["unified"] = functools.partial(importlib.import_module(name).metric)
+        return made
+
+    return of
+
+
+@pytest.mark.parametrize("body", METHODS)
+def test_a_method_that_breaks_a_promise_is_refused_before_a_row_is_written(body, job):
+    of = job(body)
+    with pytest.raises(UserError) as refused:
+        forecast(of, ["unified"])
+        complete(of)
+    assert METHODS[body] in str(refused.value)
+    assert str(refused.value).startswith("mine ") and "\n" not in str(refused.value)
+    assert not list(of.results.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("body", METRICS)
+def test_a_metric_whose_numbers_fit_no_row_is_refused(body, job):
+    with pytest.raises(UserError) as refused:
+        complete(job(metric=body))
+    assert METRICS[body] in str(refused.value)
+    assert str(refused.value).startswith("metric unified ")
+
+
+def test_what_is_given_to_a_method_stays_as_it_is(job):
+    complete(job("return x + 1", folder="plain"))
+    last = job("y = x + 1; x.zero_(); target.zero_(); return y", folder="zeroed")
+    complete(last)
+    one, other = (rows_of(last.results.parent / folder) for folder in ("plain", "zeroed"))
+    assert list(one["insertion"]) == list(other["insertion"]) and list(one["target"]) == list(other["target"])
+
+
+@pytest.mark.parametrize("body", ["return x.sum(1)", "return x.sum(1, keepdim=True)", "return x.sum(1).numpy()"])
+def test_a_map_of_one_channel_holds_for_all_three_and_streams_need_not_be_taken(body, job):
+    complete(job("return x.sum(1, keepdim=True).expand_as(x)", folder="three"))
+    last = job(body, folder="one", takes="model, x, target")
+    complete(last)
+    three, one = (rows_of(last.results.parent / folder) for folder in ("three", "one"))
+    assert list(three["deletion"]) == list(one["deletion"])
+
+
+def test_draws_from_the_streams_of_the_images_are_no_offence_and_passes_are_counted_once(job):
+    of = job("model(x); return rng.normal(*x.shape[1:])")
+    complete(of)
+    assert list(rows_of(of.results)["forward_passes"]) == [1.0] * 3
+
+
+def test_passes_of_a_method_that_takes_too_little_are_none(job):
+    with pytest.raises(UserError, match="mine takes 2 arguments"):
+        job("return x", takes="model, x")
