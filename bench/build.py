@@ -22,4 +22,6 @@ def build(cfg: DictConfig, where: str):
             raise cause from None
         if isinstance(error.__cause__, TypeError | ValueError | RuntimeError):
             raise UserError(f"{where}: {error.__cause__}") from error
+        if error.__cause__ is not None:  # of which the words alone often say little
+            raise UserError(f"{where}: {type(error.__cause__).__name__}: {error.__cause__}") from error
         raise

@@ -52,6 +52,14 @@ class Broken(torch.autograd.Function):
         raise NotImplementedError("no formula")
 
 
+def drifting(net, z):
+    """A running mean, by which an answer changes little from pass to pass."""
+    if not hasattr(net, "seen"):
+        net.register_buffer("seen", torch.zeros(()))
+    net.seen.mul_(0.9999).add_(1e-7 * z.mean())
+    return z + net.seen
+
+
 def refused(net, **settings):
     with pytest.raises(UserError) as error:
         examine(network(net), **settings)
@@ -72,6 +80,9 @@ def refused(net, **settings):
         (lambda net, x, z: z.detach() + 0 * x.sum(), "No gradient of Wrapped reaches its input"),
         (lambda net, x, z: F.dropout(z, 0.5), "another answer when the same image is shown again"),
         (lambda net, x, z: z - z.mean(dim=0), "another answer alone than among others"),
+        (lambda net, x, z: z / 0, "answers a picture with NaN or infinity"),
+        (lambda net, x, z: z.half(), "answers in float16; half precision is not measured"),
+        (lambda net, x, z: drifting(net, z), "changes seen whenever it is asked"),
         (lambda net, x, z: x.view(7), "fails on images of 16 × 16: shape '[7]' is invalid"),
         (lambda net, x, z: checkpoint(torch.relu, z, use_reentrant=False), "switch it off"),
         (lambda net, x, z: checkpoint(torch.relu, z, use_reentrant=True), "switch it off"),

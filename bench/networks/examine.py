@@ -26,7 +26,18 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
     x, warnings = probes(network.preprocessing.size, network.get_buffer("mean")), []
     with streams_kept(), torch.no_grad():
         logits = _logits(network, x)
+        buffers = {name: value.clone() for name, value in network.net.named_buffers()}  # a first pass may fill a cache
         again, alone = _logits(network, x), _logits(network, x[:1])
+        moved = [name for name, value in network.net.named_buffers() if not _same(buffers.get(name), value)]
+    if not logits.isfinite().all():
+        raise UserError(
+            f"{network.name} answers a picture with NaN or infinity: nothing can be scored. Are its weights whole?"
+        )
+    if logits.is_floating_point() and torch.finfo(logits.dtype).bits < torch.finfo(x.dtype).bits:
+        raise UserError(
+            f"{network.name} answers in {_short(logits.dtype)}; half precision is not measured. Let its forward stay in "
+            f"{_short(x.dtype)}."
+        )
     if logits.shape[1] < 2:
         raise UserError(
             f"{network.name} gives one logit; insertion and softmax need two: let forward return "
@@ -36,8 +47,10 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
         "gives another answer when the same image is shown again (dropout that eval() does not reach?)": again - logits,
         "gives an image another answer alone than among others (batch statistics?)": alone - logits[:1],
     }
-    for what, difference in unsteady.items():
-        if difference.abs().max() > TOLERANCE * logits.abs().max():
+    odd = {what: bool(apart.abs().max() > TOLERANCE * logits.abs().max()) for what, apart in unsteady.items()}
+    odd |= {f"changes {moved[0]} whenever it is asked (a running mean?)": True} if moved else {}
+    for what, is_so in odd.items():
+        if is_so:
             if not allow_chance:
                 raise UserError(
                     f"{network.name} {what}: no score of it would mean anything. Mend its forward, or say "
@@ -51,6 +64,11 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
             "softmax of its own. If they are, let forward return what comes before."
         )
     return logits.shape[1], warnings
+
+
+def _same(before: Tensor | None, now: Tensor) -> bool:
+    """Whether a buffer, which may be a new one, holds what it held."""
+    return before is not None and before.shape == now.shape and torch.equal(before.nan_to_num(), now.nan_to_num())
 
 
 def _as_measured(network: Network) -> None:
