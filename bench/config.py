@@ -17,7 +17,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import UserError
+from bench.errors import UserError, did_you_mean
 from bench.settings import settle
 from bench.text import called
 
@@ -38,6 +38,8 @@ PATHS = (
     "paths.results",
 )
 
+MANY = ("metric", "experiment")  # groups of which a run may have several, or none
+SEE = {group: f" `heatproof list {group}s` has them all." for group in ("method", "metric", "model", "experiment")}
 ONE = {"data": "synthetic", "model": "tiny", "method": "ig", "compute": "default"}  # of these a run has one: such as
 
 
@@ -160,6 +162,9 @@ def composable(overrides: list[str]) -> None:
     """UserError: there is nothing to compose of, or a choice of one file names none or several."""
     if not CONF.is_dir():
         raise UserError(f"there is no {CONF}: install Heatproof anew, pip install . in its folder.")
+    place = own()
+    theirs = "hydra.searchpath=", "--config-dir", "-cd"
+    elsewhere = any(word.startswith(theirs) and not (place and str(place) in word) for word in overrides)
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key in ONE and (value in ("", "null") or value.startswith("[")):
@@ -168,6 +173,20 @@ def composable(overrides: list[str]) -> None:
             )
         if key == "metric" and value in ("", "null"):
             raise UserError(f"{override}: expected names, such as metric=[unified,kl]; metric=[] keeps the maps alone.")
+        if (key in ONE or key in MANY) and not elsewhere:
+            named(key, value)
+
+
+def named(group: str, value: str) -> None:
+    """UserError: a name that no file of this group has.  value: as typed; what is more than names is left to Hydra."""
+    if not re.fullmatch(r"\[?[\w, -]+\]?", value):
+        return
+    for name in (word.strip() for word in value.strip("[]").split(",")):
+        if name and not file(group, name).exists():
+            known = {path.stem for place in (CONF, own()) if place for path in (place / group).glob("*.yaml")}
+            raise UserError(
+                f"{group}={name}: there is no such {group}.{did_you_mean(name, known) or SEE.get(group, '')}"
+            )
 
 
 def as_typed(overrides: list[str]) -> list[str]:

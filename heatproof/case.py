@@ -99,6 +99,7 @@ def case(
     importable()
     if isinstance(settings, str):
         raise UserError(f"settings={settings!r}: expected a list, ['{settings}'].")
+    _none_said_twice(settings := list(settings), model, images)
     said = {key: [*value] if isinstance(value, tuple) else value for key, value in said.items() if value is not None}
     if isinstance(model, nn.Module):
         rest = [setting for setting in settings if not setting.startswith("model.")]
@@ -115,6 +116,21 @@ def case(
         folder,
         kept,
     )
+
+
+def _none_said_twice(settings: list[str], model: Any, images: Any) -> None:
+    """UserError: no setting, or one that an argument says."""
+    said = {"method": "methods", "metric": "metrics", "paths.results": "folder"}
+    said |= {
+        group: name
+        for group, name, value in (("model", "model", model), ("data", "images", images))
+        if value is not None
+    }
+    for setting in settings:
+        if not isinstance(setting, str) or "=" not in setting and setting[:1] != "~":
+            raise UserError(f"settings holds {setting!r}: expected KEY=VALUE, such as 'data.limit=16'.")
+        if argument := said.get(setting.lstrip("+").partition("=")[0]):
+            raise UserError(f"settings holds {setting!r}, which the argument {argument} says.")
 
 
 def _played(setting: str, metrics: Sequence[str]) -> bool:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.images.source import duplicates
 from bench.report import means, quantities
 from bench.run import computed
 from bench.running.job import Job
@@ -252,6 +253,8 @@ def _names(metrics: Sequence[str]) -> list[str]:
     names = [metrics] if isinstance(metrics, str) else [*metrics]
     if not names or not all(isinstance(name, str) for name in names):
         raise UserError(f"metrics={metrics!r}: expected names, such as ['unified', 'kl'].")
+    if twice := duplicates(names):
+        raise UserError(f"metrics names {twice[0]} twice.")
     return names
 
 

@@ -93,3 +93,24 @@ def test_a_terminal_that_lacks_a_letter_gets_another_one():
 def test_a_key_that_nobody_takes_is_refused(override):
     with pytest.raises(UserError, match="takes no such key"):
         load([override])
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("method=attexplor", "method=attexplor: there is no such method. Did you mean attexplore"),
+        ("metric=[unified,nope]", "metric=nope: there is no such metric. `heatproof list metrics` has them all."),
+        ("experiment=la_tabel1", "Did you mean la_table1"),
+        ("data=imagenett", "Did you mean imagenet?"),
+        ("experiment=null", "experiment=null: there is no such experiment."),
+    ],
+)
+def test_a_name_that_nobody_has_is_a_sentence(override, said):
+    with pytest.raises(UserError) as refused:
+        load([override])
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("override", ["method=la", "metric=[unified,kl]", "metric=[]"])
+def test_a_name_that_there_is_stays(override):
+    load([override])

@@ -365,3 +365,18 @@ def test_importing_it_takes_no_torch():
 def test_a_label_is_the_number_of_a_class(labels):
     with pytest.raises(UserError, match="expected the number of a class|none of the images"):
         images_of(torch.rand(1, 3, 32, 32), labels)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"settings": ["method=ig"]}, "'method=ig', which the argument methods says"),
+        ({"settings": ["paths.results=x"]}, "which the argument folder says"),
+        ({"settings": ["model=tiny"]}, "which the argument model says"),
+        ({"settings": [5]}, "settings holds 5: expected KEY=VALUE"),
+        ({"metrics": ["unified", "unified"]}, "metrics names unified twice"),
+    ],
+)
+def test_what_would_be_dropped_or_stand_twice_is_refused(wrong, complaint, pictures):
+    with pytest.raises(UserError, match=complaint):
+        heatproof.evaluate("tiny", pictures, ["sm"], progress=False, **wrong)
