@@ -219,3 +219,15 @@ def test_one_method_alone_is_no_forest_and_two_are_no_ranks(tmp_path):
 def test_a_page_is_all_that_a_figures_html_is_for():
     plain = Figure("Gallery", "Gallery", html="<b>large</b>").plain()
     assert "html" not in plain and Figure.of(json.loads(json.dumps(plain))) == Figure("Gallery", "Gallery")
+
+
+def test_what_a_metric_said_holds_when_its_file_is_gone():
+    recorded = {
+        "score": {"title": "Brightness", "better": "high", "unit": "{readout} a {day}", "minus": None, "new": 1}
+    }
+    settings = {"_target_": "no_such_module.ours", "readout": "logit"}
+    assert quantities.of_metric("ours", settings, recorded) == {
+        "score": Quantity("Brightness", "high", "logit a {day}")
+    }
+    with pytest.raises(UserError, match="there is no Python file no_such_module"):
+        quantities.of_metric("ours", settings)

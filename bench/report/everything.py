@@ -17,7 +17,9 @@ def numbers(cfg: DictConfig, rows: pd.DataFrame, runs: dict[str, dict]) -> tuple
         if len(part) > 1:
             labels |= records.labels({i: runs.get(i, {}) for i in part["run_id"]})
     kinds = [
-        quantities.of_metric(metric, runs.get(run_id, {}).get("config", {}).get("metric"))
+        quantities.of_metric(
+            metric, (run := runs.get(run_id, {})).get("config", {}).get("metric"), run.get("quantities")
+        )
         for metric, run_id in cells[["metric", "run_id"]].itertuples(index=False)
     ]
     found = means.measure(rows, cells.assign(quantities=kinds), cfg.report.threshold, cfg.report.bootstrap)

@@ -1,7 +1,8 @@
 """What the numbers of a report are: each metric says it beside its function (metrics/quantities.py)."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import yaml
 
@@ -18,17 +19,31 @@ ARROWS = {"high": " ↑", "low": " ↓", "none": ""}
 Quantities = dict[str, Quantity]
 
 
-def of_metric(name: str, settings: Mapping | None = None) -> Quantities:
+def of_metric(name: str, settings: Mapping | None = None, recorded: Mapping | None = None) -> Quantities:
     """What a metric measures.  settings: it was made with, `_target_` among them; none: those of conf/metric.
+
+    recorded: what it said when its rows were made, which holds if its file is gone.
 
     A unit may be one of the settings: "{readout}".
     """
     settings = settings if settings and "_target_" in settings else _shipped(name)
+    try:
+        kinds = said(settings["_target_"]).quantities
+    except UserError:
+        if not recorded:
+            raise
+        kinds = {str(key): _read(kind) for key, kind in recorded.items()}
     found = {}
-    for quantity, kind in said(settings["_target_"]).quantities.items():
-        unit = kind.unit.format(**settings)
+    for quantity, kind in kinds.items():
+        unit = re.sub(r"\{(\w+)\}", lambda word: str(settings.get(word[1], word[0])), kind.unit)
         found[quantity] = replace(kind, unit=UNITS.get(unit, unit))
     return found
+
+
+def _read(kind: Mapping) -> Quantity:
+    """As a record has it."""
+    plain = {field.name: kind[field.name] for field in fields(Quantity) if field.name in kind}
+    return Quantity(**plain | {"minus": tuple(plain["minus"]) if plain.get("minus") else None})
 
 
 def chosen(metric: str, known: Quantities, wanted: list[str] | None) -> Quantities:
