@@ -94,7 +94,7 @@ def of_one_kind(results: Path) -> Iterator[tuple[tuple, list[Run]]]:
 def scores(runs: list[Run], steps: int) -> pd.DataFrame:
     """[image, (method, metric, quantity)], read off the curves at so many steps."""
     found: dict[tuple, pd.Series] = {}
-    for record, curves in runs:
+    for record, curves in sorted(runs, key=lambda run: (run.record["cell"]["method"], run.record["run_id"])):
         areas = {image: [area(curve, steps) for curve in both] for image, both in curves.items()}
         rows = pd.DataFrame.from_dict(areas, orient="index", columns=["insertion", "deletion"])
         method, metric = record["cell"]["method"], record["cell"]["metric"]
