@@ -163,8 +163,8 @@ def composable(overrides: list[str]) -> None:
     if not CONF.is_dir():
         raise UserError(f"there is no {CONF}: install Heatproof anew, pip install . in its folder.")
     place = own()
-    theirs = "hydra.searchpath=", "--config-dir", "-cd"
-    elsewhere = any(word.startswith(theirs) and not (place and str(place) in word) for word in overrides)
+    theirs = "hydra.searchpath=", "--config-dir", "-cd"  # places for yamls beside ours and the working folder's
+    more = any(word.startswith(theirs) and not (place and str(place) in word) for word in overrides)
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key in ONE and (value in ("", "null") or value.startswith("[")):
@@ -173,7 +173,7 @@ def composable(overrides: list[str]) -> None:
             )
         if key == "metric" and value in ("", "null"):
             raise UserError(f"{override}: expected names, such as metric=[unified,kl]; metric=[] keeps the maps alone.")
-        if (key in ONE or key in MANY) and not elsewhere:
+        if (key in ONE or key in MANY) and not more:
             named(key, value)
 
 

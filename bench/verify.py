@@ -176,12 +176,13 @@ def largest(*of: np.ndarray) -> np.ndarray:
 def judged(stored: pd.DataFrame, now: pd.DataFrame, allowed: np.ndarray) -> list[str]:
     """Prints a line a quantity. Returns the images whose row is not what is computed, and in what.  allowed: [quantity]."""
     off = differences(stored, now)
+    bare = {name for name in CURVES if stored[name].isna().all()}  # a store may have been rid of them
     wrong: dict[str, list[str]] = {}
     print(f"\n{'quantity':18}{'largest difference':>20}{'bound':>10}")
     for column, name in enumerate(NUMBERS):
         if not (stored[name].notna() | now[name].notna()).any():
             continue
-        if name in CURVES and stored[name].isna().all():
+        if name in bare:
             print(f"{name:18}{'not in this store':>20}")
             continue
         row = int(off[:, column].argmax())
@@ -193,7 +194,7 @@ def judged(stored: pd.DataFrame, now: pd.DataFrame, allowed: np.ndarray) -> list
     for name in EXACT:
         for image in stored.index[stored[name].fillna(-1) != now[name].fillna(-1)]:
             wrong.setdefault(image, []).append(name)
-    compared = [name not in CURVES or stored[name].notna().any() for name in NUMBERS]
+    compared = [name not in bare for name in NUMBERS]
     alike = sum(not off[row, compared].any() for row in range(len(off)))
     print(f"\n{alike} of {plural(len(off), 'row')} equal bit for bit.")
     return [f"{image} ({', '.join(names)})" for image, names in wrong.items()]

@@ -101,6 +101,6 @@ def test_draws_from_the_streams_of_the_images_are_no_offence_and_passes_are_coun
     assert list(rows_of(of.results)["forward_passes"]) == [1.0] * 3
 
 
-def test_passes_of_a_method_that_takes_too_little_are_none(job):
+def test_a_method_that_takes_too_little_is_refused(job):
     with pytest.raises(UserError, match="mine takes 2 arguments"):
         job("return x", takes="model, x")

@@ -47,16 +47,14 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
         "gives another answer when the same image is shown again (dropout that eval() does not reach?)": again - logits,
         "gives an image another answer alone than among others (batch statistics?)": alone - logits[:1],
     }
-    odd = {what: bool(apart.abs().max() > TOLERANCE * logits.abs().max()) for what, apart in unsteady.items()}
-    odd |= {f"changes {moved[0]} whenever it is asked (a running mean?)": True} if moved else {}
-    for what, is_so in odd.items():
-        if is_so:
-            if not allow_chance:
-                raise UserError(
-                    f"{network.name} {what}: no score of it would mean anything. Mend its forward, or say "
-                    "compute.allow_chance=true."
-                )
-            warnings.append(f"{network.name} {what}")
+    odd = [what for what, apart in unsteady.items() if apart.abs().max() > TOLERANCE * logits.abs().max()]
+    odd += [f"changes {name} whenever it is asked (a running mean?)" for name in moved[:1]]
+    if odd and not allow_chance:
+        raise UserError(
+            f"{network.name} {odd[0]}: no score of it would mean anything. Mend its forward, or say "
+            "compute.allow_chance=true."
+        )
+    warnings += [f"{network.name} {what}" for what in odd]
     _differentiable(network, x)
     if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones(2, dtype=logits.dtype), atol=1e-3):
         warnings.append(

@@ -158,13 +158,13 @@ def count(
 
     stub.most = math.inf  # type: ignore[assignment]  # a metric ends: its passes are the image's values at most
     if metrics:
+        # Each order takes it otherwise: it has ties, and no two channels alike.
+        uneven = probes(images.size, x)[:1].mul(64).round()
         batch = MapBatch(
             stub,
             x,
             target,
-            probes(images.size, x)[:1]
-            .mul(64)
-            .round(),  # which each order takes otherwise: ties, and no two channels alike
+            uneven,
             ids=["image"],
             seed=0,
             colour=lambda: torch.tensor(colour or [math.nan] * 3),

@@ -165,9 +165,9 @@ def _bound(node: ast.ImportFrom | ast.Import, alias: ast.alias) -> str:
     """What a name stands for after an import: of a library's the whole path; of one's own, whose modules are told by what is
     in them, wherever they lie, what it is called there.
     """
-    of_library = isinstance(node, ast.Import) or not node.level
+    absolute = isinstance(node, ast.Import) or not node.level
     path = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
-    if of_library and installed(path):
+    if absolute and installed(path):
         return f"{path} as {alias.asname}" if alias.asname else path
     last = alias.name.rpartition(".")[2]
     return f"{last} as {alias.asname}" if alias.asname and isinstance(node, ast.ImportFrom) else alias.asname or last
