@@ -16,21 +16,22 @@ from PIL import Image
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.images.files import listed
 from bench.images.given import GivenImages, content, digest, plain
 from bench.images.listing import id_of
-from bench.images.source import duplicates
+from bench.images.source import Source, duplicates
 
 OBJECT = (Image.Image, Tensor, np.ndarray)
 
 
 @dataclass(frozen=True)
 class Images:
-    """settings: as a yaml of conf/data has them; None: what the command line says.  source: builds those at hand."""
+    """settings: as a yaml of conf/data has them; None: what the command line says.  source: builds it, where they do not."""
 
     name: str | None = None
     settings: dict[str, Any] | None = None
     ids: list[str] | None = None
-    source: Callable[..., GivenImages] | None = None
+    source: Callable[..., Source] | None = None
 
 
 def images_of(images: Any, labels: Any = None) -> Images:
@@ -40,7 +41,7 @@ def images_of(images: Any, labels: Any = None) -> Images:
     """
     if isinstance(images, str | os.PathLike):
         place = Path(images).expanduser()
-        return _folder(place, None) if place.is_dir() else _files([place])
+        return Images("folder", _folder(place)) if place.is_dir() else _files([place])
     if images is not None and not isinstance(images, Mapping | Tensor | np.ndarray):
         images = [images] if isinstance(images, OBJECT) else list(images)
         if images and all(isinstance(image, str | os.PathLike) for image in images):
@@ -50,8 +51,8 @@ def images_of(images: Any, labels: Any = None) -> Images:
     return Images() if images is None else _objects(images, labels)
 
 
-def _folder(place: Path, ids: list[str] | None) -> Images:
-    return Images("folder", {"_target_": "bench.images.files.folder", "root": str(place)}, ids)
+def _folder(place: Path) -> dict[str, Any]:
+    return {"_target_": "bench.images.files.folder", "root": str(place)}
 
 
 def _files(paths: list[Path]) -> Images:
@@ -60,7 +61,12 @@ def _files(paths: list[Path]) -> Images:
             raise UserError(f"there is no file {path}.")
     paths = [path.absolute() for path in paths]
     base = Path(os.path.commonpath([path.parent for path in paths]))
-    return _folder(base, [id_of(path, base) for path in paths])
+    ids = [id_of(path, base) for path in paths]
+    if twice := duplicates(paths):
+        raise UserError(f"images name {twice[0]} twice; give each once.")
+    return Images(
+        "folder", _folder(base), ids, functools.partial(listed, base, paths)
+    )  # and nothing else that lies there
 
 
 def _objects(images: Mapping | Sequence | Tensor | np.ndarray, labels: Any) -> Images:

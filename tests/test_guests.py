@@ -25,6 +25,8 @@ METHODS = {  # what it does; what is said
     "return list(x)": "returned a list: expected maps",
     "return x.to(torch.complex64)": "complex64: expected maps",
     "return x[:, :, :-1]": "or [B, H, W]",
+    "return x.nothing": ".py, line 5: AttributeError: 'Tensor' object has no attribute 'nothing'",
+    "return x @ x[0, 0, :3]": ".py, line 5: RuntimeError: ",
 }
 METRICS = {
     "return {'banana': batch.x.mean((1, 2, 3))}": "gives 'banana': expected one of score, ",
@@ -34,6 +36,10 @@ METRICS = {
     "return {'score': batch.x.mean((2, 3))}": "as score: expected a real tensor [B]",
     "return {'score': [1.0, 2.0]}": "gives a list as score",
     "batch.x.zero_(); return {'score': batch.x.mean((1, 2, 3))}": "changes images, classes or maps",
+    "return {'score': batch.x.mean((1, 2, 3)) - batch.x.mean()}": "another score among other images than by itself",
+    "return {'insertion_curve': batch.x.mean((1, 2)) / batch.x.max()}": "another insertion_curve among other images",
+    "return {'score': batch.x.mean((1, 2, 3)) + torch.rand(2)}": "let it draw from batch.rng(NAME)",
+    "return {'score': batch.nothing}": ".py, line 7: AttributeError: 'MapBatch' object has no attribute 'nothing'",
     "batch.attribution.zero_(); return {'score': batch.x.mean((1, 2, 3))}": "changes images, classes or maps",
 }
 
@@ -93,6 +99,11 @@ def test_a_map_of_one_channel_holds_for_all_three_and_streams_need_not_be_taken(
     complete(last)
     three, one = (rows_of(last.results.parent / folder) for folder in ("three", "one"))
     assert list(three["deletion"]) == list(one["deletion"])
+
+
+def test_a_metric_that_draws_from_the_streams_of_the_images_is_none_that_mixes_them(job):
+    of = job(metric="return {'score': batch.rng('mine').uniform(3).mean(1)}")
+    assert complete(of) == 3
 
 
 def test_draws_from_the_streams_of_the_images_are_no_offence_and_passes_are_counted_once(job):

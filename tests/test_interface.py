@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -237,6 +238,21 @@ def test_pictures_go_the_way_of_their_files_and_tensors_are_taken_as_they_are(cn
         assert torch.equal(heatproof.attribute(cnn, given, "sm", **of), expected)
     small = heatproof.attribute(cnn, images, "sm", **(of | {"size": 24}))
     assert torch.equal(small, heatproof.attribute(cnn, files, "sm", **(of | {"size": 24})))
+
+
+def test_files_of_several_folders_are_those_and_no_others(cnn, pictures, tmp_path, monkeypatch):
+    for place in ("a", "b/c"):
+        (tmp_path / place).mkdir(parents=True)
+        shutil.copy(pictures / "shape 1.png", tmp_path / place / "one.png")
+    (tmp_path / "a" / "one.jpg").write_bytes(b"another of that id, which nobody asks for")
+    (tmp_path / "labels.csv").write_text("file,label\nelsewhere.png,1\n")
+    monkeypatch.setattr("bench.images.listing._entries", lambda place: pytest.fail(f"{place} was listed"))
+    files = [tmp_path / "b/c/one.png", tmp_path / "a/one.png"]
+    of = {"settings": FAST, "progress": False, **PLAIN, "size": 40}
+    result = heatproof.evaluate(cnn, files, ["random"], **of)
+    assert result.images == ["b__c__one", "a__one"]
+    with pytest.raises(UserError, match="one.png twice"):
+        heatproof.attribute(cnn, [*files, files[0]], "sm", **of)
 
 
 def test_images_without_names_go_by_what_they_show(cnn, tmp_path):

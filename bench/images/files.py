@@ -3,7 +3,7 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,10 +80,15 @@ def folder(root: str | None, preprocessing: Preprocessing) -> ImageFiles:
         raise UserError(
             f"no images with data.root={root}: it holds {suffixes(base)}; pictures end in {' '.join(SUFFIXES)}"
         )
+    return listed(base, files, preprocessing, whole=True)
+
+
+def listed(base: Path, files: Iterable[Path], preprocessing: Preprocessing, *, whole: bool = False) -> ImageFiles:
+    """These files below `base`, with the ids and the labels that they have there.  whole: there are no others."""
     paths = by_id((id_of(file, base), file) for file in files)
     table = base / "labels.csv"
     names = {readable(file.relative_to(base).as_posix()): id for id, file in paths.items()} | {id: id for id in paths}
-    labels = read_labels(table, names) if table.is_file() or table.is_symlink() else {}
+    labels = read_labels(table, names, whole=whole) if table.is_file() or table.is_symlink() else {}
     # by its place, not by its content: a folder of one's own may grow, and keeps its rows then
     return ImageFiles(paths, labels, preprocessing, upright=True, collection=str(base.resolve()))
 

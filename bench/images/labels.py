@@ -12,11 +12,12 @@ from bench.errors import UserError
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_labels(table: Path, names: Mapping[str, str]) -> dict[str, int]:
+def read_labels(table: Path, names: Mapping[str, str], *, whole: bool = True) -> dict[str, int]:
     """Labels by id, from a csv with a column `file` or `id` and a column `label`, a class index or nothing.
 
     names: what the first column may say, and whose id that is; ä is ä in whichever of Unicode's forms. Rows of pictures
-    that are not there are passed over, unless all are: then the names are of another form.
+    that are not there are passed over, unless all are: then the names are of another form.  whole: whether these are all
+    pictures that the table may speak of; of some of them it may say nothing.
     """
     ids = {composed(name): id for name, id in names.items()}
     labels: dict[str, int] = {}
@@ -40,7 +41,7 @@ def read_labels(table: Path, names: Mapping[str, str]) -> dict[str, int]:
                 raise UserError(f"{where}: {name} has another label on an earlier line")
     except csv.Error as error:
         raise UserError(f"{table}, line {rows.line_num}: {error}") from error
-    if names and stranger is not None and not known:
+    if whole and names and stranger is not None and not known:
         raise UserError(f"{table} names none of the images: it says {stranger!r}, an image is {next(iter(names))!r}")
     return labels
 

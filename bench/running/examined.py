@@ -58,6 +58,20 @@ def examine(job: Job, x: Images, target: Targets, ids: list[str], maps: Images, 
         )
 
 
+def unmixed(metric: str, image: str, among: dict[str, np.ndarray], alone: dict[str, np.ndarray], device: str) -> None:
+    """UserError: the metric, a guest, gives an image other numbers by itself than among others.
+
+    among: of a batch whose first this image is, [B] or [B, S].  alone: of as many of this image.
+    """
+    for name, values in among.items():
+        scale = np.nanmax(np.abs(values), initial=0)
+        if (np.abs(alone[name][0] - values[0]) > ROUNDING.get(device, AMPLIFIED) * scale).any():
+            raise UserError(
+                f"metric {metric} gives {image} another {name} among other images than by itself: let nothing in it mix "
+                "images, such as a mean, maximum or rank over the first dimension."
+            )
+
+
 def given_numbers(metric: str, found: Any, batch: MapBatch, before: list[int]) -> dict[str, Tensor]:
     """What somebody's metric says. UserError: it is no number an image that a row has a place for; or it changed its batch.
 

@@ -6,7 +6,9 @@ batch (bench/running/examined.py).
 import functools
 import inspect
 import random  # noqa: TID251 (looked at, not drawn from)
-from collections.abc import Callable, Collection
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +42,9 @@ class Guest:
         return _takes_streams(self.func, self.keywords, self.name)
 
     def __call__(self, model: nn.Module, x: Images, target: Targets, rng: Rng) -> Images:
-        before = _streams()
-        maps = self.method(model, x.clone(), target.clone(), *([rng] if self._draws else []))
-        if not all(map(np.array_equal, before, _streams())):
-            raise UserError(
-                f"{self.name} draws from a global random generator, so that an image's map would depend on its batch: let "
-                "it take a fourth argument rng, and draw rng.normal(3, 8) for [B, 3, 8], or rng.uniform."
-            )
+        take = "take a fourth argument rng, and draw rng.normal(3, 8) for [B, 3, 8], or rng.uniform"
+        with held(self.name, self.func, take):
+            maps = self.method(model, x.clone(), target.clone(), *([rng] if self._draws else []))
         return _shaped(maps, x, self.name)
 
     @property
@@ -70,6 +68,40 @@ def _takes_streams(method: Callable, settings: Collection[str], name: str) -> bo
     if len(takes) < 3:
         raise UserError(f"{name} takes {len(takes)} arguments: expected (model, x, target) or (model, x, target, rng).")
     return len(takes) > 3 and (takes[3].name == "rng" or takes[3].default is inspect.Parameter.empty)
+
+
+@contextmanager
+def held(name: str, code: Callable, instead: str) -> Iterator[None]:
+    """UserError: somebody's code, run within, raises something, or draws from a global generator.
+
+    name: what it is called.  instead: what draws rather.
+    """
+    before = _streams()
+    try:
+        yield
+    except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
+        raise
+    except Exception as error:
+        raise UserError(f"{name} fails{_where(error, code)}: {type(error).__name__}: {_words(error)}") from error
+    if not all(map(np.array_equal, before, _streams())):
+        raise UserError(
+            f"{name} draws from a global random generator, so that an image's numbers would depend on its batch: let it "
+            f"{instead}."
+        )
+
+
+def _where(error: Exception, code: Callable) -> str:
+    """' in mine.py, line 12': the innermost line of the file that holds the code; nothing if none of it is in a file."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(code))
+    except TypeError:  # a builtin, or an instance
+        file = inspect.getsourcefile(type(code)) if type(code).__module__ != "builtins" else None
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" in {file}, line {lines[-1]}" if lines else ""
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or "no more is said"
 
 
 def called(value: Any) -> str:

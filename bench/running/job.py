@@ -60,7 +60,7 @@ class Job:
     warnings: list[str] = field(default_factory=list)  # what is unusual about the network, for the record
     given: Mapping[str, str] = field(default_factory=dict)  # found of what was given as an object
     kept: Any = None  # what of the method's maps lies in the store: bench/running/kept.py
-    examined: bool = False  # whether a method of somebody else's has been seen at work: bench/running/examined.py
+    examined: set[str] = field(default_factory=set)  # parts of somebody else's seen at work: bench/running/examined.py
     _run_ids: dict[str, str] = field(default_factory=dict)
 
     @property

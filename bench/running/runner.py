@@ -1,7 +1,8 @@
 """The loop: images to maps, maps to scores, scores to rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -13,8 +14,8 @@ from bench.images.source import Batch
 from bench.images.stream import stream
 from bench.running.attribution import again, attribute, remarks
 from bench.running.compute import halved
-from bench.running.examined import examine, given_numbers, guest, network_state, versions
-from bench.running.guests import ours
+from bench.running.examined import examine, given_numbers, guest, network_state, unmixed, versions
+from bench.running.guests import held, ours
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
@@ -68,11 +69,11 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
         return {metric: unread for metric in metrics}, Progress(len(failed), failed)  # type: ignore[misc]
     x, ids = job.compute.place(batch.x), batch.padded_ids
     predictions, target = predict(job, batch, x)
-    before = network_state(job) if guest(job) and not job.examined else None
+    before = network_state(job) if guest(job) and "method" not in job.examined else None
     maps, facts = attribute(job, x, target, ids, n=len(batch.ids))
     if before:
         examine(job, x, target, ids, maps, before)
-        job.examined = True
+        job.examined.add("method")
     unmapped = {image: fact["error"] for image, fact in zip(batch.ids, facts, strict=True) if fact["error"]}
     keep(job, batch.ids, maps, unmapped)
     scored = to_score(job, batch, x, target, maps)
@@ -80,6 +81,12 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     for metric in metrics:
         with Clock(job.compute) as clock, job.compute.scoring():
             scores = score(job, scored, metric)
+        if theirs(job, metric) and f"metric.{metric}" not in job.examined:
+            first = [part[:1].expand_as(part) for part in (x, target, maps)]
+            with job.compute.scoring():
+                by_itself = score(job, to_score(job, alone(batch), *first), metric)
+            unmixed(metric, batch.ids[0], scores, by_itself, x.device.type)
+            job.examined.add(f"metric.{metric}")
         seconds = {"seconds_metric": clock.seconds / len(batch.ids)}
         rows[metric] = unread + [
             row_of(prediction | fact, {name: values[i] for name, values in scores.items()} | seconds)
@@ -147,15 +154,28 @@ def row_of(about: Row, scores: Row) -> Row:
 
 def score(job: Job, batch: MapBatch, metric: str) -> dict[str, np.ndarray]:
     """What a metric says of each image: its numbers, [width], and its curves, [width, S]."""
-    theirs = not ours(job.config.cfg.metric[metric]._target_)
-    before = versions(batch) if theirs else []
-    try:
-        found = job.metrics[metric](batch)
-    except Unfit as error:
-        raise UserError(error.of(metric)) from error
-    if theirs:
+    scorer, before = job.metrics[metric], versions(batch)
+    guarded = theirs(job, metric)
+    code = getattr(scorer, "func", scorer)
+    with held(f"metric {metric}", code, "draw from batch.rng(NAME)") if guarded else nullcontext():
+        try:
+            found = scorer(batch)
+        except Unfit as error:
+            raise UserError(error.of(metric)) from error
+    if guarded:
         found = given_numbers(metric, found, batch, before)
     return {name: values.cpu().double().numpy() for name, values in found.items()}
+
+
+def theirs(job: Job, metric: str) -> bool:
+    """Whether the metric is somebody else's."""
+    return not ours(job.config.cfg.metric[metric]._target_)
+
+
+def alone(batch: Batch) -> Batch:
+    """The first image of a batch, at every place of it."""
+    masks, ignored = (None if m is None else m[:1].expand_as(m) for m in (batch.masks, batch.ignored))
+    return replace(batch, ids=batch.ids[:1], masks=masks, ignored=ignored)
 
 
 def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
