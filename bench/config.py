@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import itertools
 import os
 import re
 import shlex
@@ -13,9 +14,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import UserError, did_you_mean
 from bench.settings import settle
@@ -26,6 +26,7 @@ PACKED = CODE / "heatproof" / "files"  # what a wheel carries of the folders tha
 ROOT = PACKED if PACKED.is_dir() else CODE
 CONF = ROOT / "conf"
 USUAL_SIZE = 224  # pixels of a side, where nobody says how many
+SWEEP = ("-m", "--multirun")
 OWN = "conf"  # of the working folder: yamls that are found beside ours
 PATHS = (
     "data.root",
@@ -77,11 +78,47 @@ def load(overrides: list[str], *, builders: bool = True) -> Config:
     """
     typed = with_own(as_typed(overrides))
     composable(typed)
-    try:
-        cfg = copy.deepcopy(_composed(CONF, tuple(typed), _stamps()))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(str(error)) from error
+    cfg = composed(typed)
     return configured(cfg, cfg.hydra.runtime.choices, overrides, builders=builders)
+
+
+def composed(words: list[str]) -> DictConfig:
+    """What Hydra makes of a command line. UserError: nothing, and which word is to blame."""
+    try:
+        return copy.deepcopy(_composed(CONF, tuple(words), _stamps()))
+    except Exception as error:  # of Hydra's, of OmegaConf's and what reading yamls raises
+        raise UserError(_why(error, words)) from error
+
+
+def _why(error: Exception, words: list[str]) -> str:
+    said = " ".join(str(error).split())
+    if unknown := re.match(r"Could not override '(?:\w+@)?([^']+)'", said):
+        return _no_such_key(unknown[1], words)
+    for k, word in enumerate(words):
+        if said.startswith("Ambiguous value") and f"'{word}'" in said:
+            key, _, value = word.partition("=")
+            return f"{word}: several are a sweep, -m {word}; a list is {key}=[{value}]."
+        try:
+            _composed(CONF, (*words[:k], *words[k + 1 :]), _stamps())
+        except Exception:  # without this word it cannot be either
+            continue
+        return f"{word}: {str(error).splitlines()[0]}"
+    return said
+
+
+def _no_such_key(key: str, words: list[str]) -> str:
+    """With what there is instead, as far as choices of files tell."""
+    named = [word.lstrip("+").partition("=")[0] for word in words]
+    kept = [name != key and ("." not in name or name.startswith("hydra.")) for name in named]
+    tree: object = OmegaConf.to_container(_composed(CONF, tuple(itertools.compress(words, kept)), _stamps()), resolve=False)
+    place: list[str] = []
+    for part in re.split("[./]", key):
+        known = [str(name) for name in tree] if isinstance(tree, dict) else []
+        if part not in known:
+            has = f" {'.'.join(place)} has {', '.join(known) or 'no keys'}." if place else ""
+            return f"{key}: there is no such key.{did_you_mean(part, known) or has}"
+        place, tree = [*place, part], tree[part]  # type: ignore[index]
+    return f"{key}: there is no such key. Did you mean {'.'.join(place)}?"
 
 
 @functools.lru_cache(maxsize=256)
@@ -148,14 +185,26 @@ def unmistaken(choices: Mapping[str, str | None], metrics: Iterable[str]) -> Non
 def launch(main: Callable) -> None:
     """Run a program of Hydra's, unless all that Hydra would say is a traceback."""
     try:
-        sys.argv[1:] = with_own(as_typed(sys.argv[1:]))
+        flags, words = ([w for w in sys.argv[1:] if (w in SWEEP) is first] for first in (True, False))
+        sys.argv[1:] = with_own([*flags, *as_typed(words)])
         composable(sys.argv[1:])
+        if not any(word.startswith("-") and word not in SWEEP for word in words):
+            composed(_first_cell(sys.argv[1 + len(flags) :]) if flags else sys.argv[1:])
     except UserError as error:
         sys.exit(f"error: {error}")
     try:
         main()
     except KeyboardInterrupt:  # before there is anything to lose
         sys.exit(130)
+
+
+def _first_cell(words: list[str]) -> list[str]:
+    """A sweep's command line with the first of each word's values."""
+    read = OverridesParser.create().parse_overrides(words)
+    return [
+        f"{word.get_key_element()}={next(word.sweep_string_iterator())}" if word.is_sweep_override() else given
+        for word, given in zip(read, words, strict=True)
+    ]
 
 
 def composable(overrides: list[str]) -> None:
@@ -167,6 +216,8 @@ def composable(overrides: list[str]) -> None:
     more = any(word.startswith(theirs) and not (place and str(place) in word) for word in overrides)
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
+        if override.startswith("~") and key[1:] in ONE:
+            raise UserError(f"{override}: a run has one, such as {key[1:]}={ONE[key[1:]]}.")
         if key in ONE and (value in ("", "null") or value.startswith("[")):
             raise UserError(
                 f"{override}: expected one, such as {key}={ONE[key]}; several are a sweep: -m {key}=ONE,OTHER."

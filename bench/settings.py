@@ -153,6 +153,8 @@ def _settle(cfg: DictConfig, group: str, table: Callable, prefix: str = "", *, b
         raise UserError(f"{where}={shown(before)}: expected keys, such as {where}.{next(iter(kinds(table)), 'key')}=…")
     if where in CLOSED and (strange := [str(key) for key in before if key not in kinds(table)]):
         raise UserError(f"{where}.{strange[0]}: {where} takes no such key.{did_you_mean(strange[0], kinds(table))}")
+    if where in CLOSED and (lacking := [key for key in kinds(table) if key not in before]):
+        raise UserError(f"{where}.{lacking[0]} must be given: {where}.{lacking[0]}=….")
     after = checked(table, {str(key): value for key, value in before.items()}, where)
     _write(node, before, _as_meant(after, where) if builders else after)
 

@@ -3,11 +3,13 @@
 import functools
 import importlib
 import itertools
+import sys
 
 import pytest
 from jobs import complete, rows_of, small_job
 
 from bench.errors import UserError
+from bench.running import guests
 from bench.running.forecast import forecast
 from bench.store import code
 
@@ -66,7 +68,8 @@ def job(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("body", METHODS)
-def test_a_method_that_breaks_a_promise_is_refused_before_a_row_is_written(body, job):
+def test_a_method_that_breaks_a_promise_is_refused_before_a_row_is_written(body, job, monkeypatch):
+    monkeypatch.setattr("bench.running.guests.DRAWING", ())
     of = job(body)
     with pytest.raises(UserError) as refused:
         forecast(of, ["unified"])
@@ -99,6 +102,13 @@ def test_a_map_of_one_channel_holds_for_all_three_and_streams_need_not_be_taken(
     complete(last)
     three, one = (rows_of(last.results.parent / folder) for folder in ("three", "one"))
     assert list(three["deletion"]) == list(one["deletion"])
+
+
+def test_what_checks_types_may_draw_from_pythons_generator(job):
+    assert {*guests.DRAWING} <= {*sys.modules}
+    complete(job("random.random(); return x"))
+    with pytest.raises(UserError, match="than by itself"):
+        complete(job("return x + random.random()"))
 
 
 def test_a_metric_that_draws_from_the_streams_of_the_images_is_none_that_mixes_them(job):
