@@ -21,7 +21,9 @@ def build(cfg: DictConfig, where: str):
         if isinstance(cause, UserError):
             raise cause from None
         if isinstance(error.__cause__, TypeError | ValueError | RuntimeError):
-            raise UserError(f"{where}: {error.__cause__}") from error
+            whole = isinstance(error.__cause__, TypeError) and not cfg.get("_partial_")
+            hint = "; a function that is called later needs _partial_: true beside its _target_" if whole else ""
+            raise UserError(f"{where}: {error.__cause__}{hint}") from error
         if error.__cause__ is not None:  # of which the words alone often say little
             raise UserError(f"{where}: {type(error.__cause__).__name__}: {error.__cause__}") from error
         raise

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench.errors import UserError, did_you_mean
 from bench.settings import settle
 from bench.text import called
+from bench.yamls import settings_of
 
 CODE = Path(__file__).resolve().parent.parent  # where bench, methods and metrics lie
 PACKED = CODE / "heatproof" / "files"  # what a wheel carries of the folders that lie beside the code in a checkout
@@ -110,7 +111,9 @@ def _no_such_key(key: str, words: list[str]) -> str:
     """With what there is instead, as far as choices of files tell."""
     named = [word.lstrip("+").partition("=")[0] for word in words]
     kept = [name != key and ("." not in name or name.startswith("hydra.")) for name in named]
-    tree: object = OmegaConf.to_container(_composed(CONF, tuple(itertools.compress(words, kept)), _stamps()), resolve=False)
+    tree: object = OmegaConf.to_container(
+        _composed(CONF, tuple(itertools.compress(words, kept)), _stamps()), resolve=False
+    )
     place: list[str] = []
     for part in re.split("[./]", key):
         known = [str(name) for name in tree] if isinstance(tree, dict) else []
@@ -233,11 +236,23 @@ def named(group: str, value: str) -> None:
     if not re.fullmatch(r"\[?[\w, -]+\]?", value):
         return
     for name in (word.strip() for word in value.strip("[]").split(",")):
-        if name and not file(group, name).exists():
+        if not name:
+            continue
+        if (found := file(group, name)).exists():
+            if CONF not in found.parents:
+                _readable(group, name, found)
+        else:
             known = {path.stem for place in (CONF, own()) if place for path in (place / group).glob("*.yaml")}
             raise UserError(
                 f"{group}={name}: there is no such {group}.{did_you_mean(name, known) or SEE.get(group, '')}"
             )
+
+
+def _readable(group: str, name: str, found: Path) -> None:
+    """UserError: a file of the user's own is none that a choice can be made of."""
+    settings = settings_of(found)
+    if group == "metric" and not {name, "metric", "defaults"} & {*settings}:
+        raise UserError(f"{found}: a metric's settings stand under its name; expected the key {name}, and them below.")
 
 
 def as_typed(overrides: list[str]) -> list[str]:

@@ -9,12 +9,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import yaml
-
 from bench.cli import command
 from bench.config import CONF, ROOT, own
 from bench.errors import UserError, did_you_mean
 from bench.text import natural
+from bench.yamls import settings_of
 
 CELLS = re.compile(r"^\| `(\w+)` \| ([^|]+) \|", re.M)  # of a table's row the first two
 YEAR = re.compile(r"\b(19|20)\d\d\b")
@@ -55,9 +54,12 @@ def papers(what: str) -> dict[str, str]:
 
 
 def about(file: Path) -> str:
-    """An experiment's title; else the comment that the yaml opens with, as one line."""
+    """An experiment's title; else the comment that the yaml opens with, as one line; what is wrong, if it cannot be read."""
+    try:
+        settings = settings_of(file).get("experiment")
+    except UserError as error:
+        return str(error)
     text = file.read_text(encoding="utf-8")
-    settings = (yaml.safe_load(text) or {}).get("experiment")
     if isinstance(settings, dict) and "title" in settings:
         return settings["title"]
     opening = []

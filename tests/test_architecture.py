@@ -28,6 +28,7 @@ GROUND |= {
     "bench.filename",
     "bench.modules",
     "bench.markup",
+    "bench.yamls",
 }
 WINGS = {  # folder or module: what of ours it may import beside the ground and itself
     "methods": {

@@ -9,8 +9,10 @@ import made
 import pytest
 
 from bench.cli import command
-from bench.config import ROOT, as_typed, load
+from bench.config import ROOT, as_typed, launch, load
 from bench.errors import UserError
+from bench.running.post import build_method
+from heatproof.catalogue import lines
 
 
 @pytest.mark.parametrize(
@@ -114,3 +116,71 @@ def test_a_name_that_nobody_has_is_a_sentence(override, said):
 @pytest.mark.parametrize("override", ["method=la", "metric=[unified,kl]", "metric=[]"])
 def test_a_name_that_there_is_stays(override):
     load([override])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("method.stepz=3", "method.stepz: there is no such key. Did you mean steps?"),
+        ("method.stepz=3 data.limt=3", "there is no such key."),
+        ("metric.kl.step=3", "metric.kl.step: there is no such key. metric has unified."),
+        ("compute/device=cpu", "compute/device: there is no such key. Did you mean compute.device?"),
+        ("data.limit.x=3", "data.limit.x: there is no such key. data.limit has no keys."),
+        ("data.limit=1,2", "data.limit=1,2: several are a sweep, -m data.limit=1,2; a list is data.limit=[1,2]."),
+        ("~method", "~method: a run has one, such as method=ig."),
+        ("~compute.device", "compute.device must be given: compute.device=…."),
+        ("hydra=null", "hydra=null: "),
+        ("+method=ig", "+method=ig: "),
+        ("~method.nothing", "~method.nothing: "),
+        ("hydra/launcher=nothing", "hydra/launcher=nothing: "),
+    ],
+)
+def test_what_cannot_be_composed_names_the_word(words, said):
+    with pytest.raises(UserError) as refused:
+        load(["model=tiny", "data=synthetic", "method=ig", "metric=[unified]", *words.split()])
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_what_hydra_would_refuse_is_refused_before_it_and_a_sweep_may_say_so_anywhere(monkeypatch, capsys):
+    def status(words):
+        monkeypatch.setattr(sys, "argv", ["run", "model=tiny", "data=synthetic", *words.split()])
+        with pytest.raises(SystemExit) as end:
+            launch(lambda: sys.exit(f"words: {sys.argv[1:]}"))
+        return end.value.code
+
+    assert status("method=ig,sm method.stepz=3 -m") == "error: method.stepz: there is no such key. Did you mean steps?"
+    assert status("method=ig,sm").startswith("error: method=ig,sm: several are a sweep, -m method=ig,sm;")
+    assert status("method=ig,sm -m").startswith("words: ['-m', ")
+    assert status("method=ig -m method.steps=3,4 data.limit=2").startswith("words: ['-m', ")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "conf/method/mine.yaml holds nothing: expected keys"),
+        (b"- a", "conf/method/mine.yaml holds a list: expected keys"),
+        (b"a: 1\nb: [c", "conf/method/mine.yaml, line 2: this is no yaml ("),
+        (b"\ta: 1", "conf/method/mine.yaml, line 1: this is no yaml ("),
+        (b"a: \xe4", "conf/method/mine.yaml is in another encoding than UTF-8"),
+        (b"_target_: fractions.Fraction\nnumerator: {}\n", "beside its _target_"),
+    ],
+)
+def test_a_yaml_of_ones_own_that_cannot_be_read_is_a_sentence(content, said, tmp_path, monkeypatch):
+    file = tmp_path / "conf" / "method" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="(?s)^[^\n]+$") as refused:
+        build_method(load(["model=tiny", "data=synthetic", "method=mine"]).cfg.method)
+    assert said in str(refused.value)
+    listed = [line for line in lines("methods") if line.startswith("mine*")]
+    assert len(listed) == 1 and (said in listed[0] or "_target_" in said)
+
+
+def test_a_metric_of_ones_own_stands_under_its_name(tmp_path, monkeypatch):
+    file = tmp_path / "conf" / "metric" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("_target_: metrics.sparseness.sparseness\n_partial_: true\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="expected the key mine, and them below"):
+        load(["model=tiny", "data=synthetic", "method=ig", "metric=[mine]"])

@@ -120,7 +120,7 @@ def _of_module(module: str) -> str:
 
 def _collect(module: str, seen: dict[str, str]) -> None:
     """Of a module and of all of its own that it imports: {module: digest}."""
-    tree = ast.parse(Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8"))  # type: ignore[arg-type]
+    tree = ast.parse(Path(importlib.util.find_spec(module).origin).read_bytes())  # type: ignore[arg-type]
     seen[module] = hashlib.sha256(_told(tree).encode()).hexdigest()
     for name in _imports(tree, module):
         # the harness itself has one version, the protocol's
