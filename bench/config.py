@@ -119,7 +119,9 @@ def _no_such_key(key: str, words: list[str]) -> str:
         known = [str(name) for name in tree] if isinstance(tree, dict) else []
         if part not in known:
             has = f" {'.'.join(place)} has {', '.join(known) or 'no keys'}." if place else ""
-            return f"{key}: there is no such key.{did_you_mean(part, known) or has}"
+            meant = [f"{group}.{key}" for group in known if isinstance(tree[group], dict) and key in tree[group]]  # type: ignore[index]
+            hint = f" Did you mean {', '.join(meant)}?" if meant else did_you_mean(part, known) or has
+            return f"{key}: there is no such key.{hint}"
         place, tree = [*place, part], tree[part]  # type: ignore[index]
     return f"{key}: there is no such key. Did you mean {'.'.join(place)}?"
 

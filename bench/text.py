@@ -9,6 +9,12 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun if n == 1 else many}"
 
 
+def a_kind(value: object) -> str:
+    """'a str', 'an int': what kind of thing it is."""
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
 def number(text: str) -> float | None:
     """10.0 of '10'; None of a word."""
     try:

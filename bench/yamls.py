@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from bench.errors import UserError
+from bench.text import a_kind
 
 
 def settings_of(file: Path) -> dict:
@@ -20,6 +21,6 @@ def settings_of(file: Path) -> dict:
         line = f", line {mark.line + 1}" if mark else ""
         raise UserError(f"{file}{line}: this is no yaml ({getattr(error, 'problem', None) or error}).") from error
     if not isinstance(tree, dict):
-        kind = "nothing" if tree is None else f"a {type(tree).__name__}"
+        kind = "nothing" if tree is None else a_kind(tree)
         raise UserError(f"{file} holds {kind}: expected keys and values, such as _target_: mine.mine.")
     return tree

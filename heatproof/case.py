@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import open_dict
-from torch import nn
+from torch import Tensor, nn
 
 from bench.config import Config, load
 from bench.errors import UserError
 from bench.images.source import MASKS, SELECTION
 from bench.running.job import Given, Job, open_job
 from bench.running.post import Processed
+from bench.text import a_kind
 from heatproof.__main__ import importable
 from heatproof.functions import Function, function
 from heatproof.images import Images, images_of
@@ -48,7 +50,7 @@ class Case:
     ) -> Job:
         """Of one method.  save: its maps too.  images, folder: others than the case's."""
         own = None if isinstance(method, str) else function(method, kept=self.kept)
-        words = shlex.split(method) if isinstance(method, str) else ["sm"]
+        words = _words(method) if isinstance(method, str) else ["sm"]
         config = load(
             [
                 *(setting for setting in self.settings if _played(setting, metrics)),
@@ -97,16 +99,16 @@ def case(
 ) -> Case:
     """said: size, mean, std; settings of a command line say the rest, `model.feature_layer=layer4` among them."""
     importable()
-    if isinstance(settings, str):
-        raise UserError(f"settings={settings!r}: expected a list, ['{settings}'].")
+    if isinstance(settings, str) or not isinstance(settings, Iterable):
+        raise UserError(f"settings={settings!r}: expected a list, such as ['data.limit=16'].")
     _none_said_twice(settings := list(settings), model, images)
-    said = {key: [*value] if isinstance(value, tuple) else value for key, value in said.items() if value is not None}
+    said = {key: _plain(value) for key, value in said.items() if value is not None}
     if isinstance(model, nn.Module):
         rest = [setting for setting in settings if not setting.startswith("model.")]
         said |= dict(_read(setting) for setting in settings if setting.startswith("model."))
         return Case(given_network(model, recipe, said, name), images_of(images, labels), rest, folder, kept)
     if model is not None and not isinstance(model, str):
-        raise UserError(f"model is a {type(model).__name__}: expected a torch module, or a name as in model=resnet50.")
+        raise UserError(f"model is {a_kind(model)}: expected a torch module, or a name as in model=resnet50.")
     if recipe is not None or name is not None:
         raise UserError("recipe and name are of a torch module; a network by name has its own.")
     return Case(
@@ -116,6 +118,23 @@ def case(
         folder,
         kept,
     )
+
+
+def _words(method: str) -> list[str]:
+    """A name and settings, as on a command line. UserError: none."""
+    try:
+        words = shlex.split(method)
+    except ValueError as error:
+        raise UserError(f"method {method!r}: {str(error).lower()}.") from error
+    if not words:
+        raise UserError("a method has no name; expected one such as 'la' or 'ig method.steps=100'.")
+    return words
+
+
+def _plain(value: Any) -> Any:
+    """As a yaml has it."""
+    value = value.tolist() if isinstance(value, Tensor | np.ndarray | np.generic) else value
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _none_said_twice(settings: list[str], model: Any, images: Any) -> None:

@@ -15,6 +15,7 @@ from bench.config import CONF
 from bench.errors import UserError
 from bench.running.guests import Guest
 from bench.store import code
+from bench.text import a_kind
 from heatproof.origin import as_on_disk, digest, importable
 
 YAML = (int, float, str, bool, type(None))  # what a setting may be in a record
@@ -60,7 +61,7 @@ def function(given: Callable, *, kept: bool) -> Function:
 
 def _unwrapped(given: Any) -> tuple[Callable, dict[str, Any]]:
     if not callable(given):
-        raise UserError(f"A method is a name or a function; this is a {type(given).__name__}.")
+        raise UserError(f"A method is a name or a function; this is {a_kind(given)}.")
     if not isinstance(given, functools.partial):
         return given, {}
     if given.args:

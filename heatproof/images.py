@@ -20,6 +20,7 @@ from bench.images.files import listed
 from bench.images.given import GivenImages, content, digest, plain
 from bench.images.listing import id_of
 from bench.images.source import Source, duplicates
+from bench.text import a_kind
 
 OBJECT = (Image.Image, Tensor, np.ndarray)
 
@@ -43,6 +44,10 @@ def images_of(images: Any, labels: Any = None) -> Images:
         place = Path(images).expanduser()
         return Images("folder", _folder(place)) if place.is_dir() else _files([place])
     if images is not None and not isinstance(images, Mapping | Tensor | np.ndarray):
+        if not isinstance(images, OBJECT) and (isinstance(images, set | bytes) or not isinstance(images, Iterable)):
+            raise UserError(
+                f"images is {a_kind(images)}: expected a folder, or paths, pictures, tensors or arrays in a list or a dict."
+            )
         images = [images] if isinstance(images, OBJECT) else list(images)
         if images and all(isinstance(image, str | os.PathLike) for image in images):
             return _files([Path(image).expanduser() for image in images])
@@ -70,6 +75,8 @@ def _files(paths: list[Path]) -> Images:
 
 
 def _objects(images: Mapping | Sequence | Tensor | np.ndarray, labels: Any) -> Images:
+    if isinstance(images, Tensor | np.ndarray) and not images.ndim:
+        raise UserError("images is a single number: expected a tensor [B, 3, H, W].")
     named = isinstance(images, Mapping)
     each: Iterable[Any] = images.values() if isinstance(images, Mapping) else images
     if not len(each := list(each)):
@@ -101,7 +108,12 @@ def _labels(labels: Any, ids: list[str], names: list[str]) -> dict[str, int]:
         if strange := [name for name in labels if name not in names]:
             raise UserError(f"labels name {strange[0]!r}, which is none of the images.")
         return {id: _class(labels[name], name) for id, name in zip(ids, names, strict=True) if name in labels}
-    labels = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
+    labels = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else labels
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise UserError(
+            f"labels is {a_kind(labels)}: expected the number of a class for each image, in a list or a dict."
+        )
+    labels = list(labels)
     if len(labels) != len(ids):
         raise UserError(f"{len(labels)} labels of {len(ids)} images: expected one each.")
     return {id: _class(label, name) for id, label, name in zip(ids, labels, names, strict=True)}
@@ -110,7 +122,7 @@ def _labels(labels: Any, ids: list[str], names: list[str]) -> dict[str, int]:
 def _class(label: Any, name: str) -> int:
     """UserError: it is no whole number."""
     try:
-        if int(label) == label:
+        if int(label) == label >= 0:
             return int(label)
     except (TypeError, ValueError):
         pass

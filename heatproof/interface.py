@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from bench.running.job import Job
 from bench.running.remarks import failures
 from bench.store.maps import Maps
 from bench.store.rows import load_rows
+from bench.text import a_kind, plural
 from heatproof import notebook
 from heatproof.case import Case, Method, case
 from heatproof.result import Result, row_names
@@ -93,8 +94,9 @@ def score(
     Args:
         model: As for `attribute`.
         images: As for `attribute`.
-        maps: Made anywhere, one for each image in their order: [3, H, W], or [H, W], which holds for all three colours, of
-            the size that the network takes; tensors or arrays. They explain the class that the network sees.
+        maps: Made anywhere, one for each image in their order, or by their names in a dict: [3, H, W], or [H, W], which
+            holds for all three colours, of the size that the network takes; tensors or arrays. They explain the class that
+            the network sees.
         metrics: Names, as in `metric=[unified,kl]`.
         mean: As for `attribute`.
         std: As for `attribute`.
@@ -109,10 +111,11 @@ def score(
     metrics = _names(metrics)
     with _passing(model, images, mean=mean, std=std, size=size, recipe=recipe, settings=settings) as of:
         store = Maps(of.folder, "given")
+        store.folder.mkdir(parents=True)
         job = of.job(f"precomputed 'method.root=\"{store.folder}\"'", metrics)
-        if len(maps) != len(job.ids):
-            raise UserError(f"{len(maps)} maps of {len(job.ids)} images: expected one each, in their order.")
-        store.put({image: np.asarray(_plain(one)) for image, one in zip(job.ids, maps, strict=True)})
+        store.put(
+            {image: np.asarray(_plain(one)) for image, one in zip(job.ids, _in_order(maps, job.ids), strict=True)}
+        )
         _, failed = _carried_out(job, progress)
         rows = load_rows(of.folder)
         found = rows.drop_duplicates("image_id").set_index("image_id").loc[job.ids, ["confidence"]]
@@ -165,10 +168,10 @@ def evaluate(
         UserError: In a sentence, what cannot be and what would help.
     """
     metrics = _names(metrics)
-    if isinstance(methods, str) or not methods:
+    if isinstance(methods, str) or not isinstance(methods, Iterable) or not (methods := list(methods)):
         raise UserError(f"methods={methods!r}: expected a list of names and functions.")
     kept = folder is not None
-    place = Path(folder).expanduser() if folder is not None else Path(tempfile.mkdtemp())
+    place = _place(folder) if folder is not None else Path(tempfile.mkdtemp())
     try:
         of = case(
             model,
@@ -197,7 +200,7 @@ def rows(folder: str | os.PathLike) -> pd.DataFrame:
     Raises:
         UserError: There is no such folder.
     """
-    place = Path(folder).expanduser()
+    place = _place(folder)
     if not (place / "rows").is_dir():
         raise UserError(f"There are no rows in {place}: expected a results folder, with a folder rows in it.")
     return load_rows(place)
@@ -250,7 +253,7 @@ def _carried_out(job: Job, progress: bool) -> tuple[list[str], dict[str, str]]:
 
 
 def _names(metrics: Sequence[str]) -> list[str]:
-    names = [metrics] if isinstance(metrics, str) else [*metrics]
+    names = [metrics] if isinstance(metrics, str) else [*metrics] if isinstance(metrics, Iterable) else []
     if not names or not all(isinstance(name, str) for name in names):
         raise UserError(f"metrics={metrics!r}: expected names, such as ['unified', 'kl'].")
     if twice := duplicates(names):
@@ -258,5 +261,27 @@ def _names(metrics: Sequence[str]) -> list[str]:
     return names
 
 
+def _place(folder: Any) -> Path:
+    if not isinstance(folder, str | os.PathLike) or folder == "":
+        raise UserError(f"folder={folder!r}: expected the path of a folder.")
+    return Path(folder).expanduser()
+
+
+def _in_order(maps: Any, ids: list[str]) -> Sequence[Any]:
+    """Maps in the order of the images.  maps: in this order, or by the images' names. UserError: not one each."""
+    if isinstance(maps, Mapping):
+        if lacking := [image for image in ids if image not in maps]:
+            raise UserError(f"maps has none of image {lacking[0]}; its names are those of the images.")
+        return [maps[image] for image in ids]
+    if isinstance(maps, str) or not isinstance(maps, Iterable):
+        raise UserError(f"maps is {a_kind(maps)}: expected a tensor, an array or a list, one map for each image.")
+    if len(maps := list(maps)) != len(ids):
+        raise UserError(f"{len(maps)} maps of {plural(len(ids), 'image')}: expected one each, in their order.")
+    return maps
+
+
 def _plain(one: Any) -> Any:
-    return one.detach().cpu().numpy() if isinstance(one, Tensor) else one
+    if not isinstance(one, Tensor):
+        return one
+    one = one.detach().cpu()
+    return (one.float() if one.dtype is torch.bfloat16 else one).numpy()

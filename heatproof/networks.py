@@ -25,7 +25,7 @@ from bench.networks.weights import first_line, seeded
 from bench.ranges import checked
 from bench.settings import Model
 from bench.store import code
-from bench.text import called
+from bench.text import a_kind, called
 from heatproof.origin import importable, structure
 
 GIVEN = "given in Python"  # stands in a record where a file of weights would
@@ -116,16 +116,14 @@ def _structure(again: Callable[[], nn.Module]) -> str | None:
 
 def _family(net: nn.Module, recipe: Any) -> _Family:
     if not isinstance(net, nn.Module):
-        raise UserError(f"model is a {type(net).__name__}: expected a torch module, or a name as in model=resnet50.")
+        raise UserError(f"model is {a_kind(net)}: expected a torch module, or a name as in model=resnet50.")
     kind = type(net)
     if isinstance(recipe, WeightsEnum):
         return _torchvision(recipe)
     if kind.__module__.startswith("transformers.") or hasattr(recipe, "image_mean"):
         return _transformers(net, recipe)
     if recipe is not None:
-        raise UserError(
-            f"recipe is a {type(recipe).__name__}: expected weights of torchvision's, or an image processor."
-        )
+        raise UserError(f"recipe is {a_kind(recipe)}: expected weights of torchvision's, or an image processor.")
     if kind.__module__.startswith("timm.") and getattr(net, "pretrained_cfg", None):
         return _timm(net)
     where = importable(kind)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.store import code
+from bench.text import a_kind
 
 PLAIN = (int, float, complex, str, bytes, bool, types.NoneType, torch.dtype, torch.device, np.dtype)
 Seen = dict[int, tuple[Any, str]]  # {id: the object, its digest}; the object, so that nothing else gets its id
@@ -104,7 +105,7 @@ def _told(given: Any, name: str, seen: Seen) -> str:
     if isinstance(given, types.FunctionType | type):
         return f"{_source(given)} {[(key, digest(value, key, seen)) for key, value in sorted(_reads(given).items())]}"
     raise UserError(
-        f"{name or repr(given)} is a {type(given).__name__}, of which no digest can be made, and rows that are kept must "
+        f"{name or repr(given)} is {a_kind(given)}, of which no digest can be made, and rows that are kept must "
         "say what they come from: let the function read numbers, tensors or networks, or leave the folder out."
     )
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import filename
+from bench.errors import UserError
 from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -29,11 +30,22 @@ def precomputed_map(model: nn.Module, x: Images, target: Targets, rng: Rng, *, r
     """The maps as they lie in `root`, in x's dtype; NaN and a noted error where there is none. Ids come from `rng`."""
     maps, errors = [], []
     for image in rng.ids:
-        found, error = read(Path(root).expanduser() / filename.of_image(image, ".npy"), tuple(x.shape[1:]))  # type: ignore[arg-type]
-        maps.append(found)
-        errors.append(error)
+        file = Path(root).expanduser() / filename.of_image(image, ".npy")
+        found, error = read(file, tuple(x.shape[1:]))  # type: ignore[arg-type]
+        maps.append(found.to(x.dtype))
+        errors.append(error or _beyond(file, found, maps[-1]))
     note(error=errors)
-    return torch.stack(maps).to(x.device, x.dtype)
+    return torch.stack(maps).to(x.device)
+
+
+def _beyond(file: Path, map: Tensor, taken: Tensor) -> str | None:
+    """What is wrong of a map whose numbers another precision cannot hold.  taken: the map in that one."""
+    if not taken.isfinite().all() or bool(map.any()) and not bool(taken.any()):
+        of = f"from {map.min():.3g} to {map.max():.3g}"
+        return (
+            f"the map {file} holds numbers {of}, which {str(taken.dtype).removeprefix('torch.')} cannot hold: scale it"
+        )
+    return None
 
 
 def fingerprint(image: str, *, root: str) -> str:
@@ -42,7 +54,14 @@ def fingerprint(image: str, *, root: str) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
+def check(*, root: str) -> None:
+    """UserError: there is no such folder, so that no image has a map."""
+    if not Path(root).expanduser().is_dir():
+        raise UserError(f"method.root={root}: there is no such folder; expected one with a map for each image, ID.npy.")
+
+
 precomputed_map.fingerprint = fingerprint  # type: ignore[attr-defined]
+precomputed_map.check = check  # type: ignore[attr-defined]
 
 
 def read(file: Path, shape: tuple[int, int, int]) -> tuple[Tensor, str | None]:

@@ -8,12 +8,14 @@ Read without importing the metric, so that a report needs no network and no torc
 
 import ast
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from bench.errors import UserError
 from bench.modules import source
 
 SIGNS = {"high": 1, "low": -1, "none": 0}
+NUMBERS = ("score", "insertion", "deletion", "chance")  # columns of a row that a metric may fill, beside its curves
+FORM = '{"score": {"title": "…", "better": "high"}} (or "low")'
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,38 @@ def said(target: str) -> Said:
     if file is None:
         raise UserError(f"{target}: there is no Python file {module}.")
     found = {}
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in ("QUANTITIES", "DRAWS"):
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except SyntaxError as error:
+        raise UserError(f"{file}, line {error.lineno}: {error.msg}.") from None
+    for node in body:
+        of = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if (name := getattr(of, "id", None)) in ("QUANTITIES", "DRAWS") and getattr(node, "value", None) is not None:
             try:
-                found[node.targets[0].id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
-            except ValueError:
-                raise UserError(
-                    f"{module}: {node.targets[0].id} must be written out: words and numbers only."  # type: ignore[attr-defined]
-                ) from None
+                found[name] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+            except (ValueError, TypeError):
+                raise UserError(f"{module}: {name} must be written out: words and numbers only.") from None
     if "QUANTITIES" not in found:
         raise UserError(
-            f'{module} does not say what its numbers are. Give it QUANTITIES = {{"score": {{"title": "…", '
-            f'"better": "high"}}}} (or "low"), and DRAWS = True if it draws.'
+            f"{module} does not say what its numbers are. Give it QUANTITIES = {FORM}, and DRAWS = True if it draws."
         )
-    return Said({name: Quantity(**each) for name, each in found["QUANTITIES"].items()}, bool(found.get("DRAWS")))
+    return Said(_quantities(module, found["QUANTITIES"]), bool(found.get("DRAWS")))
+
+
+def _quantities(module: str, told: object) -> dict[str, Quantity]:
+    """UserError: they are of another form, or no numbers of a row."""
+    if not isinstance(told, dict) or not told or not all(isinstance(each, dict) for each in told.values()):
+        raise UserError(f"{module}: QUANTITIES={told!r}: expected {FORM}.")
+    kinds = {}
+    for name, each in told.items():
+        try:
+            kinds[name] = Quantity(**each)
+        except TypeError:
+            known = ", ".join(field.name for field in fields(Quantity))
+            raise UserError(f"{module}: QUANTITIES[{name!r}]={each}: expected title and better, of {known}.") from None
+        if not {*(kinds[name].minus or [name])} <= {*NUMBERS}:
+            raise UserError(
+                f"{module}: QUANTITIES[{name!r}] is no number of a row: expected one of {', '.join(NUMBERS)}, or "
+                '"minus": two of these.'
+            )
+    return kinds

@@ -80,6 +80,8 @@ def refused(net, **settings):
         (lambda net, x, z: z.detach() + 0 * x.sum(), "No gradient of Wrapped reaches its input"),
         (lambda net, x, z: F.dropout(z, 0.5), "another answer when the same image is shown again"),
         (lambda net, x, z: z - z.mean(dim=0), "another answer alone than among others"),
+        (lambda net, x, z: net.head.bias.expand(len(x), -1), "answers every picture alike, without looking at it"),
+        (lambda net, x, z: torch.arange(6.0).expand(len(x), -1), "answers every picture alike, without looking at it"),
         (lambda net, x, z: z / 0, "answers a picture with NaN or infinity"),
         (lambda net, x, z: z.half(), "answers in float16; half precision is not measured"),
         (lambda net, x, z: drifting(net, z), "changes seen whenever it is asked"),

@@ -104,6 +104,18 @@ def test_a_map_of_one_channel_holds_for_all_three_and_streams_need_not_be_taken(
     assert list(three["deletion"]) == list(one["deletion"])
 
 
+def test_numbers_that_are_none_are_said_to_be_the_metrics(job):
+    of = job(metric="return {'score': batch.x.mean((1, 2, 3)) / 0}")
+    complete(of)
+    assert set(rows_of(of.results)["error"]) == {"what unified says of it is NaN or infinity"}
+
+
+def test_a_map_that_is_none_fails_its_image(job):
+    of = job("return x / 0 - x / 0 + x.sum() / 0")
+    complete(of)
+    assert set(rows_of(of.results)["error"]) == {"the map holds NaN or infinity"}
+
+
 def test_what_checks_types_may_draw_from_pythons_generator(job):
     assert {*guests.DRAWING} <= {*sys.modules}
     complete(job("random.random(); return x"))

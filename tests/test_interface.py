@@ -337,7 +337,7 @@ def too_small(model, x, target):
         (of_two, r"of_two takes 2 arguments: expected \(model, x, target\)"),
         (too_small, r"too_small returned maps \[\d, 3, 4, 4\]: expected \[\d, 3, 32, 32\]"),
         (lambda model, x, target: x, "needs a name"),
-        (3, "a name or a function; this is a int"),
+        (3, "a name or a function; this is an int"),
         ("lla", "lla"),
     ],
 )
@@ -357,7 +357,7 @@ def test_a_method_that_draws_from_its_stream_draws_as_ours_do(cnn, pictures):
     [
         ({}, None, "Cnn does not say how its images are prepared: give size and mean and std"),
         ({"size": 32, "mean": [0.5] * 3, "std": [0, 1, 1]}, None, "model.std"),
-        ({**PLAIN, "recipe": 3}, None, "recipe is a int"),
+        ({**PLAIN, "recipe": 3}, None, "recipe is an int"),
         (PLAIN, torch.rand(1, 3, 32, 32) * 2, "not yet normalised"),
         (PLAIN, torch.rand(1, 3, 32, 32) > 0.5, "is of torch.bool"),
         (PLAIN, torch.rand(1, 3, 32, 30), r"a tensor \[3, 32, 30\]; the network takes \[3, 32, 32\]"),
@@ -365,6 +365,10 @@ def test_a_method_that_draws_from_its_stream_draws_as_ours_do(cnn, pictures):
         (PLAIN, ["nowhere.png"], "there is no file nowhere.png"),
         (PLAIN, [], "there are no images"),
         (PLAIN, [object()], "expected a picture"),
+        (PLAIN, 5, "images is an int: expected a folder"),
+        (PLAIN, {"a.png", "b.png"}, "images is a set: expected"),
+        (PLAIN, torch.tensor(1.0), "images is a single number"),
+        ({**PLAIN, "mean": np.zeros(2)}, None, r"model.mean=\[0.0, 0.0\]: expected a list of 3"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(network, images, complaint, cnn, pictures):
@@ -377,7 +381,7 @@ def test_importing_it_takes_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("labels", [[0.5], ["cat"], [[0, 1]], {"nobody": 1}])
+@pytest.mark.parametrize("labels", [[0.5], ["cat"], [[0, 1]], {"nobody": 1}, [-1], 5, "1"])
 def test_a_label_is_the_number_of_a_class(labels):
     with pytest.raises(UserError, match="expected the number of a class|none of the images"):
         images_of(torch.rand(1, 3, 32, 32), labels)
@@ -391,8 +395,44 @@ def test_a_label_is_the_number_of_a_class(labels):
         ({"settings": ["model=tiny"]}, "which the argument model says"),
         ({"settings": [5]}, "settings holds 5: expected KEY=VALUE"),
         ({"metrics": ["unified", "unified"]}, "metrics names unified twice"),
+        ({"metrics": None}, "metrics=None: expected names"),
+        ({"methods": len}, "expected a list of names and functions"),
+        ({"methods": ["ig 'method.steps=3"]}, "no closing quotation"),
+        ({"methods": [" "]}, "a method has no name"),
+        ({"methods": ["ig steps=3"]}, "steps: there is no such key. Did you mean method.steps?"),
+        ({"settings": None}, "settings=None: expected a list"),
+        ({"folder": 5}, "folder=5: expected the path of a folder"),
+        ({"folder": ""}, "folder='': expected the path of a folder"),
     ],
 )
 def test_what_would_be_dropped_or_stand_twice_is_refused(wrong, complaint, pictures):
     with pytest.raises(UserError, match=complaint):
-        heatproof.evaluate("tiny", pictures, ["sm"], progress=False, **wrong)
+        heatproof.evaluate("tiny", pictures, **({"methods": ["sm"], "progress": False} | wrong))
+
+
+@pytest.mark.parametrize(
+    ("maps", "complaint"),
+    [
+        (None, "maps is a NoneType: expected a tensor"),
+        ({"a": torch.rand(32, 32)}, "maps has none of image b"),
+        ({"a": torch.rand(32, 32), "b": torch.rand(32, 32).double() * 1e300}, "which float32 cannot hold: scale it"),
+        (
+            {"a": torch.rand(32, 32), "b": torch.rand(32, 32).double() * 1e-60},
+            "b: the map b.npy holds numbers from .*e-6",
+        ),
+    ],
+)
+def test_maps_that_cannot_be_scored_are_named(maps, complaint, cnn):
+    images = {"a": torch.rand(3, 32, 32), "b": torch.rand(3, 32, 32)}
+    with pytest.raises(UserError, match=complaint):
+        heatproof.score(cnn, images, maps, ["sparseness"], progress=False, **PLAIN)
+
+
+def test_what_comes_one_by_one_or_by_name_is_as_good(cnn):
+    images, plain = {"a": torch.rand(3, 32, 32), "b": torch.rand(3, 32, 32)}, {"size": 32, "mean": np.zeros(3)}
+    of = {"metrics": ["sparseness"], "progress": False, **plain, "std": torch.ones(3)}
+    maps = torch.rand(2, 32, 32).bfloat16()
+    first = heatproof.score(cnn, images, maps, **of)
+    pd.testing.assert_frame_equal(first, heatproof.score(cnn, images, {"b": maps[1], "a": maps[0]}, **of))
+    result = heatproof.evaluate(cnn, images, (name for name in ("sm", "random")), **of)
+    assert result.methods == ["sm", "random"]

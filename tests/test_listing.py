@@ -220,6 +220,14 @@ def test_a_label_that_no_class_has_is_refused(tmp_path, label):
         folder(str(tmp_path), SMALL)
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    made.folder(tmp_path, ["a.png"])
+    for header in ("file,label,label", "id,id,label"):
+        (tmp_path / "labels.csv").write_text(f"{header}\na.png,1,2\n")
+        with pytest.raises(UserError, match=r"line 1: two columns are called (label|id)"):
+            folder(str(tmp_path), SMALL)
+
+
 def test_a_field_without_an_end_is_refused(tmp_path):
     made.folder(tmp_path, ["a.png"])
     (tmp_path / "labels.csv").write_text('file,label\n"a.png,1\n' + "x" * 200_000)
@@ -243,7 +251,7 @@ def test_labels_beyond_the_networks_classes_are_named(tmp_path):
     root = made.labels(made.folder(tmp_path, ["a.png", "b.png"]), {"a.png": 9, "b.png": 10})
     source = folder(str(root), SMALL)
     check_labels(source, source.ids, 11)
-    with pytest.raises(UserError, match=r"1 of 2 images have a label beyond the network's 10 classes \(b\)"):
+    with pytest.raises(UserError, match=r"1 of 2 images has a label beyond the network's 10 classes \(b\)"):
         check_labels(source, source.ids, 10)
 
 

@@ -55,6 +55,6 @@ def test_a_run_that_is_something_else_by_now_stays_and_is_named(tmp_path, aged, 
     record = yaml.safe_load(file.read_text())
     record["weights"]["digest"] = "other"
     file.write_text(yaml.safe_dump(record))
-    main([str(tmp_path), "conftest.Cnn"])
+    assert main([str(tmp_path), "conftest.Cnn"]) == 1
     assert "its weights was other and is" in capsys.readouterr().out
     assert file.exists() and set(rows_of(tmp_path)["run_id"]) == {"0" * 16}

@@ -152,6 +152,8 @@ def test_missing_maps_are_failed_rows_and_no_obstacle_to_the_others(tmp_path):
 def test_the_folder_must_be_given(tmp_path):
     with pytest.raises(UserError, match="^method.root must be given"):
         small_job(tmp_path, "method=precomputed")
+    with pytest.raises(UserError, match="nowhere: there is no such folder; expected one with a map for each image"):
+        small_job(tmp_path, "method=precomputed", f"method.root={tmp_path / 'nowhere'}")
 
 
 def test_a_changed_map_is_scored_again(tmp_path):

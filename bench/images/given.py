@@ -19,6 +19,7 @@ from bench.images.files import fingerprint, marked
 from bench.images.pictures import prepared
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Sample
+from bench.text import a_kind
 
 ID = 12  # digits of the digest that an image without a name goes by
 
@@ -79,7 +80,7 @@ def plain(image: Any, id: str) -> Tensor | Image.Image:
             return Image.fromarray(image)
         image = torch.from_numpy(np.ascontiguousarray(image))
     if not isinstance(image, Tensor):
-        raise UserError(f"image {id} is a {type(image).__name__}: expected a picture, a tensor, an array or a path.")
+        raise UserError(f"image {id} is {a_kind(image)}: expected a picture, a tensor, an array or a path.")
     if image.ndim != 3 or image.shape[0] != 3:
         raise UserError(f"image {id} is of shape {list(image.shape)}: expected [3, H, W].")
     if image.dtype is torch.bool or image.is_complex():

@@ -25,9 +25,11 @@ def read_labels(table: Path, names: Mapping[str, str], *, whole: bool = True) ->
     rows = csv.DictReader(io.StringIO(read_text(table, str(table)), newline=""))
     try:
         key = next((k for k in ("file", "id") if k in (rows.fieldnames or [])), None)
-        if key is None or "label" not in rows.fieldnames:
-            got = ",".join(rows.fieldnames or [])
-            raise UserError(f"{table}, line 1: expected columns file,label or id,label; got {got}")
+        got = rows.fieldnames or []
+        if key is None or "label" not in got:
+            raise UserError(f"{table}, line 1: expected columns file,label or id,label; got {','.join(got)}")
+        if twice := [name for name in (key, "label") if got.count(name) > 1]:
+            raise UserError(f"{table}, line 1: two columns are called {twice[0]}")
         for row in rows:
             name, label, where = row[key], row["label"], f"{table}, line {rows.line_num}"
             if label is None or None in row:

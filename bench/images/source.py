@@ -155,8 +155,9 @@ def check_labels(source: Source, ids: Sequence[str], classes: int | None = None)
     beyond = [id for id, label in labels.items() if label is not None and classes is not None and label >= classes]
     for which, what in ((missing, "no label"), (beyond, f"a label beyond the network's {classes} classes")):
         if which:
+            have = "has" if len(which) == 1 else "have"
             raise UserError(
-                f"run.target=label, but {len(which):,} of {plural(len(labels), 'image')} have {what} "
+                f"run.target=label, but {len(which):,} of {plural(len(labels), 'image')} {have} {what} "
                 f"({', '.join(which[:3])}{', …' * (len(which) > 3)}): give labels, or use run.target=prediction"
             )
 

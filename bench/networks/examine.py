@@ -167,6 +167,11 @@ def _differentiable(network: Network, x: Tensor) -> None:
                 raise UserError(_checkpoints(network)) from error
             why = " ".join(str(error).split())[:200]
             raise UserError(f"{network.name} cannot be differentiated: {why} ({type(error).__name__}).") from error
+    if gradient is None and torch.equal(logits[0], logits[1]):
+        raise UserError(
+            f"{network.name} answers every picture alike, without looking at it: there is nothing to attribute. Does its "
+            "forward use what it is given?"
+        )
     varies = bool(logits[0, 0] != logits[1, 0])
     if varies and (gradient is None or not gradient.any()):
         raise UserError(

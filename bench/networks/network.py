@@ -16,6 +16,7 @@ from bench.build import build
 from bench.errors import UserError, did_you_mean
 from bench.images.preprocessing import Preprocessing
 from bench.networks import layers
+from bench.text import a_kind
 from bench.types import Images, Logits
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -160,7 +161,7 @@ def open_network(cfg: DictConfig) -> Network:
     built = build(own, "model")
     if not isinstance(built, Built):
         raise UserError(
-            f"model._target_={cfg._target_} builds a {type(built).__name__}; to run a module of yours, take "
+            f"model._target_={cfg._target_} builds {a_kind(built)}; to run a module of yours, take "
             "conf/model/tiny.yaml and name it there as net._target_."
         )
     return assembled(built, OmegaConf.to_container(cfg, resolve=True))
@@ -242,6 +243,6 @@ def _told(value: object, name: str) -> str:
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | torch.dtype):
         return repr(value)
     raise UserError(
-        f"The network's state holds a {type(value).__name__} under {name}, of which no digest can be made: keep numbers, "
+        f"The network's state holds {a_kind(value)} under {name}, of which no digest can be made: keep numbers, "
         "words, lists, mappings or tensors there (get_extra_state)."
     )

@@ -17,10 +17,10 @@ from bench.running.post import Processed
 from bench.store.parts import CURVES
 from bench.types import Images, Targets
 from metrics.batch import MapBatch
+from metrics.quantities import NUMBERS
 
 ROUNDING = {"cpu": 1e-3}  # of a map's length, that other images in the batch may change by rounding
 AMPLIFIED = 0.05  # on a GPU, which adds up in any order: a step along a sign makes much of little
-NUMBERS = ("score", "insertion", "deletion", "chance")  # columns of a row that a metric may fill, beside its curves
 
 
 def guest(job: Job) -> Guest | None:
@@ -40,7 +40,7 @@ def network_state(job: Job) -> tuple[str, int]:
 def examine(job: Job, x: Images, target: Targets, ids: list[str], maps: Images, before: tuple[str, int]) -> None:
     """UserError: the method, a guest, changed the network, or gave an image another map than by itself.
 
-    x, target, ids, maps: of a batch.  before: the network's state before its maps were made.
+    x, target, ids, maps: of a batch; maps with 0 for what is no number.  before: the network's state before they were made.
     """
     name, network = guest(job).name, job.network  # type: ignore[union-attr]
     if network_state(job) != before:
@@ -50,7 +50,7 @@ def examine(job: Job, x: Images, target: Targets, ids: list[str], maps: Images, 
     with listening():
         alone = job.method(network, job.compute.place(x[first]), target[first], job.rng([ids[0]] * len(ids), x.device))
     network.forward_passes, network.backward_passes = passes
-    apart, length = (alone[0].detach() - maps[0]).norm(), maps[0].norm()
+    apart, length = (alone[0].detach().nan_to_num(0, 0, 0) - maps[0]).norm(), maps[0].norm()
     if apart > ROUNDING.get(x.device.type, AMPLIFIED) * length:
         raise UserError(
             f"{name} gives {ids[0]} another map among other images than by itself: let nothing in it mix images, such as a "
@@ -64,8 +64,9 @@ def unmixed(metric: str, image: str, among: dict[str, np.ndarray], alone: dict[s
     among: of a batch whose first this image is, [B] or [B, S].  alone: of as many of this image.
     """
     for name, values in among.items():
-        scale = np.nanmax(np.abs(values), initial=0)
-        if (np.abs(alone[name][0] - values[0]) > ROUNDING.get(device, AMPLIFIED) * scale).any():
+        numbers, first = (np.nan_to_num(found, nan=0, posinf=0, neginf=0) for found in (values, alone[name][0]))
+        bound = ROUNDING.get(device, AMPLIFIED) * np.abs(numbers).max()
+        if (np.abs(first - numbers[0]) > bound).any() or (np.isfinite(alone[name][0]) != np.isfinite(values[0])).any():
             raise UserError(
                 f"metric {metric} gives {image} another {name} among other images than by itself: let nothing in it mix "
                 "images, such as a mean, maximum or rank over the first dimension."

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bench.errors import UserError
 from bench.rng import Rng
 from bench.store import code
+from bench.text import a_kind
 from bench.types import Images, Targets
 
 DRAWING = ("beartype",)  # checks of types that draw from Python's generator which of many items they look at
@@ -108,7 +109,7 @@ def _words(error: Exception) -> str:
 
 
 def called(value: Any) -> str:
-    return f"a tensor {list(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    return f"a tensor {list(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else a_kind(value)
 
 
 def _streams() -> list[np.ndarray]:

@@ -178,6 +178,8 @@ def open_job(config: Config, given: Given | None = None) -> Job:
     classes, warnings = examine(network, cfg.compute.allow_chance)
     weights = network.digest()
     method = given.method or build_method(cfg.method)
+    if check := getattr(getattr(method, "func", None), "check", None):  # of files that it reads
+        check(**method.keywords)  # type: ignore[attr-defined]
     settings, network = compute.prepare(cfg.compute, network, looked_at(method, network))
     source, ids = open_source(cfg.data, network.preprocessing, Seeds.of(cfg.run).images, given.source)
     if cfg.run.target == "label":
@@ -195,6 +197,8 @@ def open_job(config: Config, given: Given | None = None) -> Job:
         raise UserError(
             "metric=[] scores nothing: name a metric, or keep the maps alone with run.save_attributions=true."
         )
+    for metric in metrics.values():
+        said(metric._target_)  # or it is refused now, and not when its first rows are there
     bind(method, source, Seeds.of(cfg.run).images)
     return Job(
         config=config,

@@ -89,7 +89,7 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
             job.examined.add(f"metric.{metric}")
         seconds = {"seconds_metric": clock.seconds / len(batch.ids)}
         rows[metric] = unread + [
-            row_of(prediction | fact, {name: values[i] for name, values in scores.items()} | seconds)
+            row_of(prediction | fact, {name: values[i] for name, values in scores.items()} | seconds, metric)
             for i, (prediction, fact) in enumerate(zip(predictions, facts, strict=True))
         ]
     unscored = {row["image_id"]: row["error"] for part in rows.values() for row in part if row["status"] == "failed"}
@@ -145,10 +145,12 @@ def keep(job: Job, ids: list[str], maps: Tensor, unmapped: dict[str, str]) -> No
     job.maps.put(arrays)
 
 
-def row_of(about: Row, scores: Row) -> Row:
-    """A scored row; a failed one without scores. What the network answers with NaN or infinity is no score."""
+def row_of(about: Row, scores: Row, metric: str) -> Row:
+    """A scored row; a failed one without scores. NaN or infinity, the network's or the metric's own, is no score."""
     if about["status"] == "ok" and not all(np.isfinite(values).all() for values in scores.values()):  # type: ignore[call-overload]
-        about = about | {"status": "failed", "error": "the network's output holds NaN or infinity"}
+        clean = np.isfinite(about["confidence"])  # type: ignore[call-overload]
+        whose = f"what {metric} says of it is" if clean else "the network's output holds"
+        about = about | {"status": "failed", "error": f"{whose} NaN or infinity"}
     return about | scores if about["status"] == "ok" else about
 
 

@@ -174,7 +174,8 @@ def _bound(node: ast.ImportFrom | ast.Import, alias: ast.alias) -> str:
 
 
 def _aside(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) in ASIDE
+    of = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    return getattr(of, "id", None) in ASIDE
 
 
 def targets(tree: object) -> Iterator[str]:

@@ -106,8 +106,8 @@ def move(job: Job, record: dict, file: Path, results: Path) -> None:
     file.unlink()
 
 
-def main(arguments: list[str]) -> None:
-    """UserError: there is nothing to migrate."""
+def main(arguments: list[str]) -> int:
+    """1: some could not. UserError: there is nothing to migrate."""
     results = Path(arguments[0] if arguments else "results").expanduser()
     if not (results / "runs").is_dir():
         raise UserError(f"{results} holds no runs; name the folder that holds runs/ and rows/.")
@@ -115,6 +115,7 @@ def main(arguments: list[str]) -> None:
     for run_id, why in left.items():
         print(f"{run_id} stays: {why}")
     print(f"{plural(len(moved), 'run')} moved, {len(left)} could not.")
+    return 1 if left else 0
 
 
 if __name__ == "__main__":
