@@ -56,13 +56,15 @@ class State:
 
 
 def main(arguments: list[str]) -> None:
-    """UserError: there is no such experiment."""
+    """UserError: there is no such experiment, or no such folder."""
     workers = [argument.partition("=")[2] for argument in arguments if argument.startswith("workers=")]
     if workers and not (workers[-1].isdecimal() and int(workers[-1])):
         raise UserError(f"workers={workers[-1]}: expected a number of processes, from 1.")
     overrides = [argument for argument in arguments if not argument.startswith("workers=")]
     config = load(overrides, builders=False)
     results, now = Path(config.cfg.paths.results), time.time()
+    if not results.is_dir():
+        raise UserError(f"paths.results={results}: there is no such folder; nothing has been computed there.")
     of_cells = states(config, results)
     document = told(config, of_cells, int(workers[-1]) if workers else None, now)
     paths = document.save(results / "report")

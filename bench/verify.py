@@ -137,6 +137,8 @@ def opened(record: dict, ids: list[str], results: Path, scratch: Path, asked: di
     for key in ("data.root", "model.weights"):
         if asked[key] is not None:
             group, _, name = key.partition(".")
+            if name not in config[group]:
+                raise UserError(f"{key}={asked[key]}: {group}={record['cell'][group]}, of this run, takes no {name}.")
             config[group][name] = asked[key]
     if (results / "confusion").is_dir():  # a colour that was searched
         shutil.copytree(results / "confusion", scratch / "confusion")

@@ -85,6 +85,9 @@ def test_what_is_done_leaves_no_section_on_the_page(results, capsys):
     assert "0 missing" in capsys.readouterr().out and not list((results / "report").glob("status*"))
     with pytest.raises(UserError, match="workers=none"):
         status.main([*SWEEP, "workers=none"])
+    with pytest.raises(UserError, match="nowhere: there is no such folder"):
+        status.main([*SWEEP, f"paths.results={results / 'nowhere'}"])
+    assert not (results / "nowhere").exists()
 
 
 def test_it_asks_for_no_torch(results):

@@ -105,6 +105,7 @@ def test_what_cannot_be_verified_is_said(run, monkeypatch):
         ([], "Which run"),
         ([run_id, "images=0"], "images=0"),
         ([run_id, "image=3"], "takes no image"),
+        ([run_id, "data.root=elsewhere"], "data=synthetic, of this run, takes no root"),
     ):
         with pytest.raises(UserError, match=sentence):
             main([*arguments, *([f"paths.results={results}"] if arguments else [])])
