@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-# what bench.config.ROOT is asked for
+# what bench.choices.ROOT is asked for
 CARRIED = ("conf", "results/published", "docs/contradictions.md", "docs/methods.md", "docs/metrics.md")
 PLACE = Path("heatproof", "files")
 

@@ -20,8 +20,9 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from bench.choices import ROOT, file
 from bench.cli import command
-from bench.config import ROOT, Config, file, load, made_again
+from bench.config import Config, load
 from bench.errors import UserError, did_you_mean
 from bench.experiments.cells import parsed
 from bench.images.source import select
@@ -40,6 +41,7 @@ from bench.store import records
 from bench.store.migrate import addressed
 from bench.store.rows import load_rows
 from bench.text import plural
+from bench.typed import made_again
 from metrics.quantities import said
 
 OWN = "compare.results"

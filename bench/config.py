@@ -5,43 +5,25 @@ import functools
 import itertools
 import os
 import re
-import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
+from bench.choices import CODE, CONF, ROOT, named, own, stamps, unmistaken
 from bench.errors import UserError, did_you_mean
 from bench.settings import settle
 from bench.text import called
-from bench.yamls import settings_of
+from bench.typed import PATHS, as_typed, with_own
 
-CODE = Path(__file__).resolve().parent.parent  # where bench, methods and metrics lie
-PACKED = CODE / "heatproof" / "files"  # what a wheel carries of the folders that lie beside the code in a checkout
-ROOT = PACKED if PACKED.is_dir() else CODE
-CONF = ROOT / "conf"
 USUAL_SIZE = 224  # pixels of a side, where nobody says how many
 SWEEP = ("-m", "--multirun")
-OWN = "conf"  # of the working folder: yamls that are found beside ours
-PATHS = (
-    "data.root",
-    "data.devkit",
-    "data.subset",
-    "data.path",
-    "data.masks_path",
-    "model.weights",
-    "method.root",
-    "paths.results",
-)
-
 MANY = ("metric", "experiment")  # groups of which a run may have several, or none
-SEE = {group: f" `heatproof list {group}s` has them all." for group in ("method", "metric", "model", "experiment")}
 ONE = {"data": "synthetic", "model": "tiny", "method": "ig", "compute": "default"}  # of these a run has one: such as
 
 
@@ -86,7 +68,7 @@ def load(overrides: list[str], *, builders: bool = True) -> Config:
 def composed(words: list[str]) -> DictConfig:
     """What Hydra makes of a command line. UserError: nothing, and which word is to blame."""
     try:
-        return copy.deepcopy(_composed(CONF, tuple(words), _stamps()))
+        return copy.deepcopy(_composed(CONF, tuple(words), stamps()))
     except Exception as error:  # of Hydra's, of OmegaConf's and what reading yamls raises
         raise UserError(_why(error, words)) from error
 
@@ -100,7 +82,7 @@ def _why(error: Exception, words: list[str]) -> str:
             key, _, value = word.partition("=")
             return f"{word}: several are a sweep, -m {word}; a list is {key}=[{value}]."
         try:
-            _composed(CONF, (*words[:k], *words[k + 1 :]), _stamps())
+            _composed(CONF, (*words[:k], *words[k + 1 :]), stamps())
         except Exception:  # without this word it cannot be either
             continue
         return f"{word}: {str(error).splitlines()[0]}"
@@ -112,7 +94,7 @@ def _no_such_key(key: str, words: list[str]) -> str:
     named = [word.lstrip("+").partition("=")[0] for word in words]
     kept = [name != key and ("." not in name or name.startswith("hydra.")) for name in named]
     tree: object = OmegaConf.to_container(
-        _composed(CONF, tuple(itertools.compress(words, kept)), _stamps()), resolve=False
+        _composed(CONF, tuple(itertools.compress(words, kept)), stamps()), resolve=False
     )
     place: list[str] = []
     for part in re.split("[./]", key):
@@ -146,45 +128,6 @@ def configured(cfg: DictConfig, choices: DictConfig, overrides: list[str], *, bu
     unmistaken(choices, cfg.get("metric") or ())
     settle(cfg, builders=builders)
     return Config(cfg, chosen(cfg, choices), list(overrides))
-
-
-def own() -> Path | None:
-    """The folder with yamls of the user's own, if the working folder has one."""
-    place = Path.cwd() / OWN
-    return place if place.is_dir() and place.resolve() != CONF else None
-
-
-def file(group: str, name: str) -> Path:
-    """Of a choice: ours, else one of the user's own. It may not be there."""
-    ours, place = CONF / group / f"{name}.yaml", own()
-    return ours if ours.exists() or place is None else place / group / f"{name}.yaml"
-
-
-def _stamps() -> tuple[tuple[Path, int], ...]:
-    """Which yamls of the user's own there are, and when each was written."""
-    place = own()
-    return tuple((path, path.stat().st_mtime_ns) for path in sorted(place.rglob("*.yaml"))) if place else ()
-
-
-def with_own(overrides: list[str]) -> list[str]:
-    """A command line that finds the user's own yamls beside ours."""
-    place = own()
-    if place is None or any(override.startswith("hydra.searchpath=") for override in overrides):
-        return overrides
-    first = next((k for k, word in enumerate(overrides) if "=" in word and word[0] != "-"), len(overrides))
-    return [*overrides[:first], f"hydra.searchpath=[{_quoted(f'file://{place}')}]", *overrides[first:]]  # none after -m
-
-
-def unmistaken(choices: Mapping[str, str | None], metrics: Iterable[str]) -> None:
-    """UserError: a file of the user's own that was chosen has the name of one of ours, which would be taken in its place."""
-    place = own()
-    names = [(str(group), str(name)) for group, name in choices.items()] + [("metric", str(name)) for name in metrics]
-    for group, name in names if place else ():
-        theirs, ours = place / group / f"{name}.yaml", CONF / group / f"{name}.yaml"
-        if theirs.is_file() and ours.is_file() and theirs.read_bytes() != ours.read_bytes():
-            raise UserError(
-                f"{OWN}/{group}/{name}.yaml has the name of a file of Heatproof's own; give it another one."
-            )
 
 
 def launch(main: Callable) -> None:
@@ -231,75 +174,6 @@ def composable(overrides: list[str]) -> None:
             raise UserError(f"{override}: expected names, such as metric=[unified,kl]; metric=[] keeps the maps alone.")
         if (key in ONE or key in MANY) and not more:
             named(key, value)
-
-
-def named(group: str, value: str) -> None:
-    """UserError: a name that no file of this group has.  value: as typed; what is more than names is left to Hydra."""
-    if not re.fullmatch(r"\[?[\w, -]+\]?", value):
-        return
-    for name in (word.strip() for word in value.strip("[]").split(",")):
-        if not name:
-            continue
-        if (found := file(group, name)).exists():
-            if CONF not in found.parents:
-                _readable(group, name, found)
-        else:
-            known = {path.stem for place in (CONF, own()) if place for path in (place / group).glob("*.yaml")}
-            raise UserError(
-                f"{group}={name}: there is no such {group}.{did_you_mean(name, known) or SEE.get(group, '')}"
-            )
-
-
-def _readable(group: str, name: str, found: Path) -> None:
-    """UserError: a file of the user's own is none that a choice can be made of."""
-    settings = settings_of(found)
-    if group == "metric" and not {name, "metric", "defaults"} & {*settings}:
-        raise UserError(f"{found}: a metric's settings stand under its name; expected the key {name}, and them below.")
-
-
-def as_typed(overrides: list[str]) -> list[str]:
-    """A command line in which paths and ids mean what was typed: `data.ids=[2007_000032]` is no number, and a path may
-    hold what Hydra keeps for itself (`=`, `(`, `ä`). `~` is the user's folder. Options of Hydra stay as they are.
-
-    UserError: Hydra cannot read another value; how to quote it.
-    """
-    return [_as_typed(override) if "=" in override and override[0] != "-" else override for override in overrides]
-
-
-def _as_typed(override: str) -> str:
-    key, _, value = override.partition("=")
-    kind = key.lstrip("+")
-    if kind in PATHS:  # before Hydra makes folders of its own under paths.results
-        quote = value[: value[:1] in ("'", '"')]
-        value = quote + os.path.expanduser(value.removeprefix(quote))
-        override = f"{key}={value}"
-    if kind == "data.ids" and value != "null" and (plain := re.fullmatch(r"""(\[?)([^\[\]"'$]*)(\]?)""", value)):
-        words = [_quoted(word.strip()) for word in plain[2].split(",") if word.strip()]
-        return f"{key}={plain[1]}{','.join(words)}{plain[3]}"
-    try:
-        read = OverridesParser.create().parse_overrides([override])[0].value()
-    except OverrideParseException as error:
-        if kind in PATHS:
-            return f"{key}={_quoted(value)}"
-        quoted = shlex.quote(f"{key}={_quoted(value)}")
-        raise UserError(f"{override}: Hydra cannot read this value; as a text it is {quoted}") from error
-    return f"{key}={_quoted(value)}" if kind in PATHS and isinstance(read, int | float) else override
-
-
-def _quoted(text: str) -> str:
-    """As Hydra's grammar has it: a backslash counts only before a quote and at the end."""
-    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ("\\" if found[2] else "") + found[2], text)
-    return f'"{escaped}"'
-
-
-def elsewhere(overrides: list[str]) -> str:
-    """The command line without what holds on this machine only."""
-    return shlex.join(override for override in overrides if not override.startswith(("paths.", "data.root", "hydra")))
-
-
-def made_again(module: str, overrides: list[str]) -> str:
-    """The command that makes a document, in Markdown, to be typed on any machine."""
-    return f"Made again by `{f'python -m {module} {elsewhere(overrides)}'.rstrip()}`"
 
 
 def chosen(cfg: DictConfig, choices: DictConfig) -> dict[str, str]:

@@ -5,8 +5,9 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
+from bench.choices import CONF
 from bench.cli import cell
-from bench.config import CONF, Config, launch
+from bench.config import Config, launch
 from bench.errors import Refused, UserError
 from bench.experiments.sweep import of_cell
 from bench.running.forecast import forecast

@@ -24,8 +24,9 @@ from scipy.stats import rankdata
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bench.choices import CONF
 from bench.cli import cell
-from bench.config import CONF, Config, launch
+from bench.config import Config, launch
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.networks.network import Network

@@ -9,11 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from bench.choices import CONF, ROOT, files, settings_of
 from bench.cli import command
-from bench.config import CONF, ROOT, own
 from bench.errors import UserError, did_you_mean
-from bench.text import natural
-from bench.yamls import settings_of
 
 CELLS = re.compile(r"^\| `(\w+)` \| ([^|]+) \|", re.M)  # of a table's row the first two
 YEAR = re.compile(r"\b(19|20)\d\d\b")
@@ -29,14 +27,8 @@ def main(arguments: list[str]) -> None:
         print(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
 
 
-def names(group: str) -> dict[str, Path]:
-    """{name: its yaml}, in natural order, the user's own among them.  group: a folder of conf/."""
-    folders = [place / group for place in (own(), CONF) if place]  # of one name ours counts
-    return dict(sorted(((file.stem, file) for f in folders for file in f.glob("*.yaml")), key=lambda n: natural(n[0])))
-
-
 def lines(what: str) -> list[str]:
-    found, cited = names(GROUPS[what]), papers(what)
+    found, cited = files(GROUPS[what]), papers(what)
     column = max(map(len, found), default=0) + 1
     listed = []
     for name, file in found.items():

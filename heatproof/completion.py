@@ -7,10 +7,11 @@ heatproof completion fish > ~/.config/fish/completions/heatproof.fish
 
 from pathlib import Path
 
+from bench.choices import files
 from bench.cli import command
 from bench.errors import UserError
 from heatproof.__main__ import there
-from heatproof.catalogue import GROUPS, names
+from heatproof.catalogue import GROUPS
 
 TEMPLATES = Path(__file__).with_name("templates")
 SHELLS = ("bash", "zsh", "fish")
@@ -33,7 +34,7 @@ def script(shell: str) -> str:
 def choices() -> list[str]:
     """'method=la' and so on; of metrics, which come as a list, '[unified]'."""
     return [
-        f"{group}=[{n}]" if group == "metric" else f"{group}={n}" for group in GROUPS.values() for n in names(group)
+        f"{group}=[{n}]" if group == "metric" else f"{group}={n}" for group in GROUPS.values() for n in files(group)
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from bench.config import CONF
+from bench.choices import CONF
 from bench.errors import UserError
 from bench.running.guests import Guest
 from bench.store import code

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from string import Template
 
+from bench.choices import CONF, OWN
 from bench.cli import command
-from bench.config import CONF, OWN
 from bench.errors import UserError
 
 TEMPLATES = Path(__file__).with_name("templates")

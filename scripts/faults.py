@@ -32,8 +32,9 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from bench.choices import ROOT
 from bench.cli import command
-from bench.config import ROOT, load
+from bench.config import load
 from bench.errors import UserError
 from bench.run import one_run
 from bench.store.compact import compact

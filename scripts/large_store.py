@@ -25,8 +25,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from bench import PROTOCOL
+from bench.choices import CONF, ROOT
 from bench.cli import command
-from bench.config import CONF, ROOT, load
+from bench.config import load
 from bench.store import parts, records
 from bench.store.parts import SCHEMA
 from bench.store.rows import Made, Rows

@@ -11,8 +11,9 @@ import tempfile
 import numpy as np
 from tqdm import tqdm
 
+from bench.choices import CONF
 from bench.cli import command
-from bench.config import CONF, load
+from bench.config import load
 from bench.errors import UserError
 from bench.images.stream import stream
 from bench.running.job import open_job

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 
+from bench.choices import CONF
 from bench.cli import command
-from bench.config import CONF
 
 REFUSED = {"rollout", "generic_attention"}  # of an atlas, by a network that is no transformer
 TABLE, PICTURE = ("md", "csv", "tex"), ("png", "pdf")

@@ -6,7 +6,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.running.job import Job, open_job
 from bench.running.runner import run
 from bench.running.work import missing

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench.config import ROOT
+from bench.choices import ROOT
 
 GROUND = {
     "bench",
@@ -28,7 +28,8 @@ GROUND |= {
     "bench.filename",
     "bench.modules",
     "bench.markup",
-    "bench.yamls",
+    "bench.choices",
+    "bench.typed",
 }
 WINGS = {  # folder or module: what of ours it may import beside the ground and itself
     "methods": {

@@ -8,7 +8,8 @@ from scipy.ndimage import correlate1d
 from scipy.stats import norm
 from test_diverse_input import literal_view
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.rng import Rng
 from methods.parts.gradient import input_gradient, probability
 from methods.parts.sign_walk import blurred

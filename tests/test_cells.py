@@ -3,7 +3,8 @@
 import pytest
 from omegaconf import OmegaConf
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.errors import UserError
 from bench.experiments import cells, plan
 from bench.settings import GROUPS

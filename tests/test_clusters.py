@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import ROOT
+from bench.choices import ROOT
 
 pytestmark = pytest.mark.cluster
 TABLE = [

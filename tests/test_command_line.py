@@ -8,10 +8,12 @@ from pathlib import Path
 import made
 import pytest
 
+from bench.choices import ROOT
 from bench.cli import command
-from bench.config import ROOT, as_typed, launch, load
+from bench.config import launch, load
 from bench.errors import UserError
 from bench.running.post import build_method
+from bench.typed import as_typed
 from heatproof.catalogue import lines
 
 

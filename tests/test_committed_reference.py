@@ -22,7 +22,7 @@ import pytest
 from jobs import complete, small_job
 from scipy.stats import kendalltau
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.report import marks, means, quantities, significance
 from bench.seeds import Seeds
 from bench.store import records

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.studies import trust
 
 FOLDER = ROOT / "results" / "trust"

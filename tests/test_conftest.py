@@ -5,7 +5,7 @@ from conftest import with_values
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from bench.config import CONF, _stamps
+from bench.choices import CONF, stamps
 
 LINES = [
     "method=la model=tiny metric=[unified,kl] metric.unified.step=3 compute.batch_size=2 +method.post=[abs] run.seed=3",
@@ -17,7 +17,7 @@ LINES = [
 @pytest.mark.parametrize("line", LINES)
 def test_values_set_after_composing_are_those_that_hydra_sets(line, composed_once):
     both = [
-        of(CONF, tuple(line.split()), _stamps()) for of in (composed_once, lambda *a: with_values(composed_once, *a))
+        of(CONF, tuple(line.split()), stamps()) for of in (composed_once, lambda *a: with_values(composed_once, *a))
     ]
     for cfg in both:
         del cfg.hydra.job  # names the folder of a sweep's job, which nobody reads
@@ -31,7 +31,7 @@ def test_values_set_after_composing_are_those_that_hydra_sets(line, composed_onc
 def test_what_hydra_refuses_is_refused_in_its_words(wrong, composed_once):
     line = ("method=la", *wrong.split())
     with pytest.raises(HydraException) as hydras:
-        composed_once(CONF, line, _stamps())
+        composed_once(CONF, line, stamps())
     with pytest.raises(HydraException) as ours:
-        with_values(composed_once, CONF, line, _stamps())
+        with_values(composed_once, CONF, line, stamps())
     assert str(ours.value) == str(hydras.value)

@@ -9,7 +9,8 @@ import torch
 from conftest import IDS
 from torch import nn
 
-from bench.config import ROOT, load
+from bench.choices import ROOT
+from bench.config import load
 from bench.errors import UserError
 from bench.images.preprocessing import Preprocessing
 from bench.rng import Rng

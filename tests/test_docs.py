@@ -19,7 +19,8 @@ from commands import PROGRAMS, nobody_elses, run_line
 from omegaconf import OmegaConf
 
 import heatproof
-from bench.config import ROOT, step_of
+from bench.choices import ROOT
+from bench.config import step_of
 from heatproof.__main__ import there
 
 DOCS = ROOT / "docs"

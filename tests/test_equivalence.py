@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.report import equivalence
 from bench.report.equivalence import AGREES, CANNOT_FAIL, CANNOT_TELL, DESIGN_ONLY, DIFFERS, judge
 

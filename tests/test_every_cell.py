@@ -7,7 +7,7 @@ import pytest
 from conftest import NETWORK, SETTINGS
 from jobs import complete, rows_of, small_job
 
-from bench.config import CONF
+from bench.choices import CONF
 
 METHODS = sorted(path.stem for path in (CONF / "method").glob("*.yaml"))
 METRICS = sorted(path.stem for path in (CONF / "metric").glob("*.yaml"))

@@ -17,7 +17,8 @@ from jobs import SMALL, coarse, complete, rows_of, small_job
 from omegaconf import OmegaConf
 from PIL import Image
 
-from bench.config import CONF, configured, load
+from bench.choices import CONF
+from bench.config import configured, load
 from bench.errors import UserError
 from bench.images.source import open_source
 from bench.report import __main__ as report

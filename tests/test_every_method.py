@@ -12,7 +12,8 @@ from mps import THERE, Mps
 from omegaconf import OmegaConf
 from waits import Waits
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.images.source import Sample
 from bench.notes import listening
 from bench.rng import Rng

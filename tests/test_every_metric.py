@@ -9,7 +9,8 @@ from hydra.utils import instantiate
 from mps import THERE, Mps
 from waits import Waits
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.errors import UserError
 from bench.store.rows import SCHEMA
 from metrics import quantities

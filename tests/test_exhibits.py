@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from test_page import leave
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.errors import UserError
 from bench.report import __main__ as report
 from bench.report import exhibits, quantities

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from bench.config import CONF, ROOT, chosen, load
+from bench.choices import CONF, ROOT
+from bench.config import chosen, load
 from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.experiments import sweep

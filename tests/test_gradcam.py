@@ -7,7 +7,7 @@ from conftest import network
 from jobs import small_job
 from torch import nn
 
-from bench.config import CONF
+from bench.choices import CONF
 from bench.errors import UserError
 from bench.run import carry_out
 from methods.gradcam import grad_cam

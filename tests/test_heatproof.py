@@ -7,9 +7,11 @@ import sys
 import pytest
 from commands import nobody_elses, run_line
 
-from bench.config import CONF, ROOT, load, with_own
+from bench.choices import CONF, ROOT
+from bench.config import load
 from bench.errors import UserError
 from bench.experiments.cells import file
+from bench.typed import with_own
 from heatproof import new
 from heatproof.__main__ import COMMANDS, there
 from heatproof.catalogue import GROUPS, lines

@@ -11,7 +11,8 @@ import pytest
 from jobs import SMALL, complete, rows_of, small_job
 from omegaconf import OmegaConf
 
-from bench.config import CONF, ROOT, load
+from bench.choices import CONF, ROOT
+from bench.config import load
 from bench.errors import UserError
 from bench.launching import launch, on_ray, on_slurm, processes
 from bench.launching.part import Cut, End, Part, cut, lasts

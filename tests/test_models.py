@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.errors import UserError
 from bench.images.source import open_source
 from bench.networks.network import open_network

@@ -13,12 +13,14 @@ from jobs import SMALL, coarse, complete, rows_of, small_job
 from omegaconf import OmegaConf
 
 from bench import run
-from bench.config import PATHS, ROOT, configured, load
+from bench.choices import ROOT
+from bench.config import configured, load
 from bench.errors import UserError
 from bench.experiments.sweep import _left
 from bench.running.work import missing
 from bench.store import records
 from bench.store.maps import Maps
+from bench.typed import PATHS
 
 FEW = ["method=sm", "data.limit=4", "compute.batch_size=2"]
 FAST = [*FEW, "metric=[unified]", "metric.unified.step=1024"]

@@ -10,7 +10,7 @@ import torch
 from conftest import IDS
 from jobs import complete, rows_of, small_job
 
-from bench.config import CONF
+from bench.choices import CONF
 from bench.errors import UserError
 from bench.notes import listening
 from bench.rng import Rng

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from jobs import SMALL, rows_of
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.errors import UserError
 from bench.reference.__main__ import circles, main
 from bench.reference.order import fair, pieces

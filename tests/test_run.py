@@ -10,7 +10,7 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from jobs import SMALL
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.report import __main__ as report
 from bench.run import main
 

@@ -11,7 +11,8 @@ from conftest import Cnn, network
 from torch import nn
 
 from bench import sanity
-from bench.config import ROOT, load
+from bench.choices import ROOT
+from bench.config import load
 from bench.running.job import open_job
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bench.config import CONF, ROOT
+from bench.choices import CONF, ROOT
 
 spec = importlib.util.spec_from_file_location("smoke", ROOT / "scripts" / "smoke.py")
 smoke = importlib.util.module_from_spec(spec)

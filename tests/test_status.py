@@ -10,7 +10,8 @@ import pytest
 from jobs import SMALL, coarse, complete, small_job
 
 from bench import status
-from bench.config import ROOT, load
+from bench.choices import ROOT
+from bench.config import load
 from bench.errors import UserError
 from bench.run import one_run
 from bench.store.heartbeat import Beat, Heartbeat

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from jobs import SMALL, complete, rows_of, small_job
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.run import carry_out
 from bench.store.heartbeat import Beat, Heartbeat, beats
 

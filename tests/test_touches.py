@@ -6,7 +6,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from bench.config import CONF, ROOT
+from bench.choices import CONF, ROOT
 from bench.errors import UserError
 from bench.papers import contradictions, published
 from bench.text import natural

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.errors import UserError
 from bench.studies import trust
 

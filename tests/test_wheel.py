@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import ROOT
+from bench.choices import ROOT
 
 SMALL = ["data.limit=2", "model.size=32", "compute.workers=0", "metric.unified.step=768"]
 

@@ -10,7 +10,6 @@ import torch
 
 import bench
 from bench.benchmark.contest import SAME, Contest, Verdict
-from bench.config import made_again
 from bench.figures import ranked
 from bench.figures.ranked import Chart, Point
 from bench.profile.alternating import Spread, ratio
@@ -20,6 +19,7 @@ from bench.report.exhibits.exhibit import Figure
 from bench.report.table import NOTHING, Entry, Table, columns
 from bench.running.job import Job
 from bench.text import plural
+from bench.typed import made_again
 
 OURS = "Heatproof"
 TITLE = "Heatproof beside others"

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import config
+from bench import choices, config
 from bench.claims import evidence, measured
 from bench.claims.identities import STUDIES
 from bench.claims.predicates import CANNOT_TELL, PREDICATES, Finding
 from bench.cli import command
-from bench.config import made_again
 from bench.errors import UserError, did_you_mean
 from bench.report.document import Document
 from bench.report.table import Entry, Table, columns
+from bench.typed import made_again
 
-CLAIMS = config.ROOT / "results" / "published" / "claims.csv"
+CLAIMS = choices.ROOT / "results" / "published" / "claims.csv"
 KINDS = {"published": "printed numbers", "rows": "measured rows", "study": "a study"}
 PAPERS = {"la": "LA", "attexplore": "AttEXplore", "aii": "AII"}
 NAME = "claims"

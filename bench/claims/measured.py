@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.config import CONF, load
+from bench.choices import CONF
+from bench.config import load
 from bench.experiments import plan
 from bench.report import means, paper_table
 from bench.report.quantities import SPEED

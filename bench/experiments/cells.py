@@ -15,11 +15,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from bench.config import Config, as_typed, chosen, configured, load
-from bench.config import file as config_file
+from bench.choices import file as config_file
+from bench.config import Config, chosen, configured, load
 from bench.experiments.plan import Cell
 from bench.ranges import SWITCH
 from bench.settings import AS_IF_NOT_THERE
+from bench.typed import as_typed
 
 KEPT = ("data", "compute", "run")  # as the experiment has them; a cell may change values in them
 CHOSEN = ("model", "method", "metric")  # what a cell chooses

@@ -35,7 +35,8 @@ from itertools import product
 
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import Config, file
+from bench.choices import file
+from bench.config import Config
 from bench.errors import UserError
 
 KEYS = {"method", "label", "set", "per_model", "published", "metrics"}

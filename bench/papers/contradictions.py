@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.errors import UserError
 
 PAGE = ROOT / "docs" / "contradictions.md"

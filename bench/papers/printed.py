@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.config import ROOT
+from bench.choices import ROOT
 
 FOLDER = ROOT / "results" / "published"
 KEYS = ["table", "model", "confidence", "label", "metric"]

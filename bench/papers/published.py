@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.config import ROOT
+from bench.choices import ROOT
 from metrics.quantities import Quantity
 
 FOLDER = ROOT / "results" / "published"

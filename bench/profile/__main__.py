@@ -30,7 +30,6 @@ from tqdm import tqdm
 
 import bench
 from bench.cli import command
-from bench.config import made_again
 from bench.errors import UserError
 from bench.profile import tables
 from bench.profile.alone import Alone, alone
@@ -44,6 +43,7 @@ from bench.report.document import Document
 from bench.running.job import Job
 from bench.studies import study
 from bench.text import plural
+from bench.typed import made_again
 
 ROUNDS = 5
 BATCHES = 4  # that a process of its own computes, to see whether memory stays as it is

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.cli import command
-from bench.config import load, made_again
+from bench.config import load
 from bench.errors import UserError
 from bench.profile.drift import Drift, drifts, small, swaps
 from bench.profile.modes import OF_SCORE
@@ -29,6 +29,7 @@ from bench.store import records
 from bench.store.rows import load_curves
 from bench.studies import study
 from bench.text import plural
+from bench.typed import made_again
 
 STEPS = ("28", "56", "112")
 HEADER = (

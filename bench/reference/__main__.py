@@ -26,8 +26,9 @@ from multiprocessing import get_context
 
 from omegaconf import OmegaConf
 
+from bench.choices import CONF
 from bench.cli import command
-from bench.config import CONF, load
+from bench.config import load
 from bench.cores import cores_here
 from bench.errors import UserError, did_you_mean
 from bench.launching.processes import THREADS, told_when_orphaned

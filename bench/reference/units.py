@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import DictConfig
 
-from bench.config import CONF, Config, load
+from bench.choices import files
+from bench.config import Config, load
 from bench.errors import Refused, UserError, did_you_mean
 from bench.experiments.plan import Cell, cells
 from bench.experiments.sweep import of_cell
@@ -66,7 +67,7 @@ def units(circle: str, overrides: list[str], size: int, began: str) -> list[Unit
 def _first(plan: DictConfig) -> dict[str, int]:
     """{metric: how many images it is played on}, where they are not all. UserError: no such metric, or no such number."""
     found = dict(plan.get("first") or {})
-    known = sorted(file.stem for file in (CONF / "metric").glob("*.yaml"))
+    known = files("metric")
     for metric, images in found.items():
         if metric not in known:
             raise UserError(f"experiment.first: there is no metric {metric}.{did_you_mean(str(metric), known)}")

@@ -18,7 +18,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from bench.cli import command
-from bench.config import load, made_again
+from bench.config import load
 from bench.errors import UserError
 from bench.figures.apart import Apart
 from bench.report import everything, lines, page, paper_table, table
@@ -29,6 +29,7 @@ from bench.report.intervals import FEW
 from bench.report.judged import judged
 from bench.store import records
 from bench.store.rows import load_rows
+from bench.typed import made_again
 
 
 def main(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import Config, elsewhere
+from bench.config import Config
 from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.experiments.cells import Cells
@@ -17,6 +17,7 @@ from bench.seeds import Seeds
 from bench.store import records
 from bench.store.rows import PARTITIONS
 from bench.text import plural
+from bench.typed import elsewhere
 
 IMAGES = {  # experiment.images: what the published numbers are of
     "A": "The published numbers are, most probably, of the images that `la_release` holds.",

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import yaml
 
-from bench.config import file
+from bench.choices import file
 from bench.errors import UserError
 from metrics.quantities import Quantity, said
 

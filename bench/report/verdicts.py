@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench.config import CONF
+from bench.choices import CONF
 from bench.experiments import plan as experiments
 from bench.experiments.cells import file
 from bench.papers import published

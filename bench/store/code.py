@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from bench.config import CONF
+from bench.choices import CONF
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
 ASIDE = ("QUANTITIES", "DRAWS")  # what a metric says of its numbers, for reports: no number comes from it

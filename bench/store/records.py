@@ -14,7 +14,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 import bench
-from bench.config import ROOT
+from bench.choices import ROOT
 from bench.filename import plain
 from bench.store import code
 from bench.store.atomic import atomic_write

@@ -13,7 +13,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 import bench
-from bench.config import load, made_again
+from bench.config import load
 from bench.errors import UserError
 from bench.images.source import Batch
 from bench.images.stream import stream
@@ -26,6 +26,7 @@ from bench.running.job import Job, bind, open_job
 from bench.running.post import build_method
 from bench.seeds import Seeds
 from bench.text import duration
+from bench.typed import made_again
 
 Draw = Callable[[Path], list[Path]]  # <stem> to <stem>.png and <stem>.pdf
 

@@ -8,7 +8,7 @@ import pandas as pd
 from omegaconf import DictConfig
 
 import bench
-from bench.config import file
+from bench.choices import file
 from bench.figures.lines import look
 from bench.modules import source
 from bench.report.exhibits.exhibit import Figure, Found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from bench.config import Config, elsewhere, load
+from bench.config import Config, load
 from bench.errors import UserError
 from bench.experiments import plan as experiments
 from bench.figures import heatmaps as figures
@@ -17,6 +17,7 @@ from bench.report.exhibits.exhibit import Figure, Found
 from bench.seeds import Seeds
 from bench.store import maps as store
 from bench.store.rows import load_curves
+from bench.typed import elsewhere
 
 Maps = dict[str, np.ndarray]  # {image_id: [3, H, W]}
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]  # {image_id: (insertion [S], deletion [S])}

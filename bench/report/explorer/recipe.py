@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from bench.config import CONF, PATHS, file
+from bench.choices import CONF, file
+from bench.typed import PATHS
 
 GROUPS = ("data", "model", "method", "metric", "compute", "run")
 PLACES = {key for key in PATHS if key.startswith("data.")}  # a folder or a file of the images, on whatever machine
