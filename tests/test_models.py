@@ -1,8 +1,10 @@
 """Networks: what they map, where their weights come from, and what is said when those are missing or wrong."""
 
 import pickle
+import random
 import warnings
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -16,7 +18,7 @@ from bench.config import load
 from bench.errors import UserError
 from bench.images.source import open_source
 from bench.networks.network import open_network
-from bench.networks.weights import fill, read_weights
+from bench.networks.weights import fill, read_weights, seeded
 
 MODELS = sorted({path.stem for path in (CONF / "model").glob("*.yaml")} - {"hf"})  # tests/test_huggingface.py
 GENERIC = {"timm": ["model.name=resnet10t"], "torchvision": ["model.name=squeezenet1_1"]}
@@ -79,6 +81,16 @@ def test_random_weights_are_the_same_every_time_and_leave_the_global_stream_alon
         one, other = (make(*overrides, "model.weights=random").digest() for _ in range(2))
         assert one == other
     assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("draw", [np.random.rand, random.random, lambda: torch.rand(()).item()])
+def test_whichever_generator_draws_the_weights(draw):
+    def states():
+        return [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]
+
+    before = states()
+    nets = [seeded(lambda: nn.Parameter(torch.tensor(float(draw())))) for _ in range(2)]
+    assert nets[0] == nets[1] and states() == before
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])

@@ -1,11 +1,13 @@
 """Weights: from a file into a network, and in words where they do not fit."""
 
 import pickle
+import random  # noqa: TID251
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -21,11 +23,17 @@ State = Mapping[str, Tensor]
 
 
 def seeded(build: Callable[[], nn.Module]) -> nn.Module:
-    """Random weights, the same ones every time; torch's global stream stays as it is."""
+    """Random weights, the same ones every time, whichever generator draws them; the global streams stay as they are."""
+    plain, numpy = random.getstate(), np.random.get_state()  # noqa: TID251  initial weights are no draw of a run
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The default weight initialization")  # of weights soon replaced
-        torch.manual_seed(0)  # noqa: TID251  initial weights are no draw of a run
-        return build()
+        for seed in (torch.manual_seed, np.random.seed, random.seed):  # noqa: TID251
+            seed(0)
+        try:
+            return build()
+        finally:
+            random.setstate(plain)
+            np.random.set_state(numpy)  # noqa: TID251
 
 
 def load(net: nn.Module, weights: str, name: str) -> Path | None:
