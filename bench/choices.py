@@ -37,10 +37,15 @@ def files(group: str) -> dict[str, Path]:
     return dict(sorted(((file.stem, file) for f in folders for file in f.glob("*.yaml")), key=lambda n: natural(n[0])))
 
 
+def own_files() -> list[Path]:
+    """The yamls of the user's own, of all groups."""
+    place = own()
+    return sorted(place.rglob("*.yaml")) if place else []
+
+
 def stamps() -> tuple[tuple[Path, int], ...]:
     """Which yamls of the user's own there are, and when each was written."""
-    place = own()
-    return tuple((path, path.stat().st_mtime_ns) for path in sorted(place.rglob("*.yaml"))) if place else ()
+    return tuple((path, path.stat().st_mtime_ns) for path in own_files())
 
 
 def unmistaken(choices: Mapping[str, str | None], metrics: Iterable[str]) -> None:

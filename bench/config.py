@@ -80,7 +80,8 @@ def _why(error: Exception, words: list[str]) -> str:
     for k, word in enumerate(words):
         if said.startswith("Ambiguous value") and f"'{word}'" in said:
             key, _, value = word.partition("=")
-            return f"{word}: several are a sweep, -m {word}; a list is {key}=[{value}]."
+            a_list = "" if key in ONE else f"; a list is {key}=[{value}]"
+            return f"{word}: several are a sweep, -m {word}{a_list}."
         try:
             _composed(CONF, (*words[:k], *words[k + 1 :]), stamps())
         except Exception:  # without this word it cannot be either

@@ -5,7 +5,8 @@
 
 RUN_ID: of results/runs, or the start of it. images: how many of its scored images, drawn from the seed, or `all`; an altered
 row is found if it is among them. data.root, model.weights: where images and weights lie here, if not where the record says.
-builders: what the record may name of your own beside what conf/ names: a record of strangers imports nothing.
+builders: what the record may name of your own beside what conf/ builds, yours (./conf) among it: a record of strangers
+imports nothing.
 Writes nothing. Prints for each quantity the largest difference, and exits with 1 if one is larger than rounding explains:
 
 Under the very conditions of the record (processor, threads, batch size, versions of libraries) rows are promised bit for

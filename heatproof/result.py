@@ -145,6 +145,8 @@ class Result:
         images = means.by_image(self.rows)
         for metric in self.metrics:
             for quantity, kind in self._kinds[metric].items():
+                if not kind.sign:  # it has no better end
+                    continue
                 runs = {method: images.get(self.run_ids[method, metric]) for method in self.methods}
                 if runs[first] is None or runs[second] is None:
                     continue
@@ -152,7 +154,9 @@ class Result:
                 shared = scores.dropna()
                 if shared.empty:
                     continue
-                groups = means.classes(images[self.run_ids[first, metric]].loc[shared.index])
+                groups = means.classes(
+                    images[self.run_ids[first, metric]].loc[shared.index], images[self.run_ids[first, metric]]
+                )
                 pairs = marks.pairs(shared.to_numpy(), groups)
                 i, j = list(shared).index(first), list(shared).index(second)
                 difference, reach = pairs.difference[i, j], pairs.reach[i, j]
@@ -247,9 +251,7 @@ def _verdict(first: str, second: str, difference: float, reach: float, sign: int
     if not told:
         return f"too few images to tell (it takes {intervals.FEW})"
     if not abs(difference) > reach:
-        return "not told apart"
-    if not sign:
-        return "they differ"
+        return "cannot tell"
     return f"{first if sign * difference > 0 else second} is better"
 
 

@@ -151,7 +151,7 @@ def test_what_hydra_would_refuse_is_refused_before_it_and_a_sweep_may_say_so_any
         return end.value.code
 
     assert status("method=ig,sm method.stepz=3 -m") == "error: method.stepz: there is no such key. Did you mean steps?"
-    assert status("method=ig,sm").startswith("error: method=ig,sm: several are a sweep, -m method=ig,sm;")
+    assert status("method=ig,sm") == "error: method=ig,sm: several are a sweep, -m method=ig,sm."
     assert status("method=ig,sm -m").startswith("words: ['-m', ")
     assert status("method=ig -m method.steps=3,4 data.limit=2").startswith("words: ['-m', ")
 

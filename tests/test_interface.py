@@ -286,7 +286,7 @@ def test_a_comparison_is_paired_and_says_who_is_better(cnn, pictures):
     for line in forth.to_dict("records"):
         told = line["low"] > 0 or line["high"] < 0
         ahead = "sm" if (line["difference"] > 0) == (line["better"] == "high") else "random"
-        assert line["verdict"] == (f"{ahead} is better" if told else "not told apart")
+        assert line["verdict"] == (f"{ahead} is better" if told else "cannot tell")
     few = heatproof.evaluate(cnn, pictures, ["sm", "random"], settings=FEW, progress=False, **PLAIN)
     assert few.compare("sm", "random")["verdict"].str.startswith("too few images").all()
     folder = few.folder

@@ -235,6 +235,12 @@ def test_a_field_without_an_end_is_refused(tmp_path):
         folder(str(tmp_path), SMALL)
 
 
+def test_a_line_that_is_an_id_is_that_id_whatever_it_holds(tmp_path):
+    root = made.folder(tmp_path / "in", ["#1.png", "img #3.png", "img.png", "a.png"])
+    (tmp_path / "some.txt").write_text("#1\nimg #3\na # a comment\n# img\n")
+    assert opened("folder", root=str(root), subset=str(tmp_path / "some.txt"))[1] == ["#1", "img #3", "a"]
+
+
 # Labels
 
 

@@ -170,6 +170,23 @@ def test_a_file_of_another_architecture_is_refused(tmp_path):
         make("model=torchvision", "model.name=squeezenet1_1", f"model.weights={file}")
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool])
+def test_whole_numbers_are_no_weights(dtype):
+    state = {name: value.to(dtype) for name, value in Cnn().state_dict().items()}
+    with pytest.raises(UserError, match=f"as {str(dtype)[6:]}; quantised weights are not measured"):
+        fill(Cnn(), state, "file", "Cnn")
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello" * 99, b"PK" + bytes(300), b"\x80\x02" + bytes(range(256)), {0: torch.ones(1)}]
+)
+def test_what_is_no_file_of_tensors_is_a_sentence(content, tmp_path):
+    file = tmp_path / "weights.pt"
+    torch.save(content, file) if isinstance(content, dict) else file.write_bytes(content)
+    with pytest.raises(UserError, match="(?s)^[^\n]*(is not a file of plain tensors|holds no state dict)[^\n]*$"):
+        read_weights(file)
+
+
 @pytest.mark.parametrize(
     "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model.", "net.", "backbone.encoder."]
 )

@@ -79,6 +79,21 @@ def test_a_broken_file_is_set_aside_and_its_images_are_not_done(tmp_path, conten
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"image_id": None}, {"status": None}, {"score": "high"}, {"score": float("inf")}, {"label": 1.5}],
+)
+def test_a_file_that_no_run_has_written_is_set_aside(change, tmp_path, capsys):
+    for image in ("a", "b"):
+        Rows(tmp_path, CELL, "r").add([{"image_id": image, "status": "ok", "score": 1.0}], {image: Made("1", None)})
+    first, _ = sorted((tmp_path / "rows").rglob("*.parquet"), key=lambda f: pq.read_table(f)["image_id"].to_pylist())
+    pq.ParquetFile(first).read().to_pandas().assign(**change).to_parquet(first)
+
+    assert list(load_rows(tmp_path)["image_id"]) == ["b"]
+    assert first.name in capsys.readouterr().err
+    assert set(Rows(tmp_path, CELL, "r").done()) == {"b"} and not first.exists()
+
+
 def test_nothing_but_broken_files_is_no_rows(tmp_path):
     Rows(tmp_path, CELL, "r").add([{"image_id": "a", "status": "ok"}], {})
     next((tmp_path / "rows").rglob("*.parquet")).write_bytes(b"")

@@ -144,7 +144,9 @@ def test_what_is_pickled_in_a_table_stays_bytes(tmp_path, monkeypatch, bomb):
 
     rows = tmp_path / "rows" / "data=d" / "model=m" / "method=sm" / "metric=unified"
     rows.mkdir(parents=True)
-    pq.write_table(table.rename_columns(["error"]), rows / "r-1.parquet")
+    for name in ("run_id", "status", "image_id"):
+        table = table.append_column(name, pa.array(["ok"]))
+    pq.write_table(table.rename_columns(["error", "run_id", "status", "image_id"]), rows / "r-1.parquet")
     assert len(load_rows(tmp_path)) == 1
 
 

@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bench.errors import UserError
@@ -48,11 +48,13 @@ def read_labels(table: Path, names: Mapping[str, str], *, whole: bool = True) ->
     return labels
 
 
-def read_ids(file: Path) -> list[str]:
-    """One a line; from # on, at the start of a word, a comment."""
-    lines = read_text(file, f"data.subset={file}").splitlines()
+def read_ids(file: Path, known: Collection[str] = ()) -> list[str]:
+    """One a line; from # on, at the start of a word, a comment, unless the line is one of the ids that are known."""
+    lines, there = read_text(file, f"data.subset={file}").splitlines(), {*map(composed, known)}
+    whole = [line.strip() if composed(line.strip()) in there else None for line in lines]
     words = (line if not line.startswith("#") else "" for line in lines)
-    return [id for line in words if (id := line.replace("\t", " ").partition(" #")[0].strip())]
+    bare = (line.replace("\t", " ").partition(" #")[0].strip() for line in words)
+    return [id for of_line, name in zip(whole, bare, strict=True) if (id := of_line or name)]
 
 
 def read_text(file: Path, by: str) -> str:

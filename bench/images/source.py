@@ -135,7 +135,7 @@ def select(
     if ids is not None:
         chosen = _checked([_written(i, known) for i in (ids if isinstance(ids, list) else [ids])], known, "data.ids")
     if subset is not None:
-        chosen = _checked(read_ids(Path(str(subset)).expanduser()), known, f"data.subset={subset}")
+        chosen = _checked(read_ids(Path(str(subset)).expanduser(), known), known, f"data.subset={subset}")
     if sample is not None:
         if (n := _count(sample, "data.sample")) > len(chosen):
             raise UserError(f"data.sample={n} asks for more than there are ({plural(len(chosen), 'image')}); lower it")

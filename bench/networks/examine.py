@@ -1,4 +1,4 @@
-"""A network is examined when it is opened, before anything that costs: four passes of two images.
+"""A network is examined when it is opened, before anything that costs: five passes of two images, one of eight.
 
 What would make every number wrong without a word is refused in one sentence; what is merely unusual is a warning.
 """
@@ -14,6 +14,7 @@ from bench.networks.layers import probes
 from bench.networks.network import Network
 
 TOLERANCE = 1e-3  # of the largest logit: more than rounding
+PLACES = 8  # of a batch
 CHECKPOINTS = "hooks on saved tensors"
 
 
@@ -55,6 +56,8 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
             "compute.allow_chance=true."
         )
     warnings += [f"{network.name} {what}" for what in odd]
+    if not allow_chance:
+        _one_function(network, logits, x)
     _differentiable(network, x)
     if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones(2, dtype=logits.dtype), atol=1e-3):
         warnings.append(
@@ -62,6 +65,27 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
             "softmax of its own. If they are, let forward return what comes before."
         )
     return logits.shape[1], warnings
+
+
+def _one_function(network: Network, logits: Tensor, x: Tensor) -> None:
+    """UserError: it is another function where gradients are asked for, or of an image at another place of a batch.
+
+    logits: of x, without gradients.
+    """
+    with streams_kept(), torch.enable_grad():
+        followed = _logits(network, x.clone().requires_grad_()).detach()
+    with streams_kept(), torch.no_grad():
+        places = _logits(network, x[:1].repeat(PLACES, 1, 1, 1))
+    apart = {
+        "answers otherwise where gradients are followed (torch.is_grad_enabled()?)": followed - logits,
+        "gives an image another answer at another place of a batch": places - places[:1],
+    }
+    for what, far in apart.items():
+        if far.abs().max() > TOLERANCE * logits.abs().max():
+            raise UserError(
+                f"{network.name} {what}: no score of it would mean anything. Mend its forward, or say "
+                "compute.allow_chance=true."
+            )
 
 
 def _same(before: Tensor | None, now: Tensor) -> bool:
@@ -161,7 +185,8 @@ def _differentiable(network: Network, x: Tensor) -> None:
     with streams_kept(), torch.enable_grad(), torch.autograd.graph.disable_saved_tensors_hooks(CHECKPOINTS):
         logits = _logits(network, x)
         try:
-            gradient = torch.autograd.grad(logits[0, 0], x, allow_unused=True)[0] if logits.requires_grad else None
+            first = logits[0, 0] if logits[0, 0].requires_grad else logits.sum()
+            gradient = torch.autograd.grad(first, x, allow_unused=True)[0] if logits.requires_grad else None
         except Exception as error:  # whatever somebody's backward raises
             if "checkpoint" in str(error):
                 raise UserError(_checkpoints(network)) from error
@@ -169,8 +194,8 @@ def _differentiable(network: Network, x: Tensor) -> None:
             raise UserError(f"{network.name} cannot be differentiated: {why} ({type(error).__name__}).") from error
     if gradient is None and torch.equal(logits[0], logits[1]):
         raise UserError(
-            f"{network.name} answers every picture alike, without looking at it: there is nothing to attribute. Does its "
-            "forward use what it is given?"
+            f"{network.name} answers different pictures alike, and no gradient reaches its input: there is nothing to "
+            "attribute. Does its forward use what it is given?"
         )
     varies = bool(logits[0, 0] != logits[1, 0])
     if varies and (gradient is None or not gradient.any()):

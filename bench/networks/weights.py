@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -55,7 +54,7 @@ def read_weights(file: Path) -> State:
         if file.suffix == ".safetensors":
             return load_file(file)
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # by where it is broken, or of what else it is
         objects = isinstance(error, pickle.UnpicklingError)
         why = "it holds Python objects, which are not run" if objects else first_line(error)
         raise UserError(
@@ -65,7 +64,8 @@ def read_weights(file: Path) -> State:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(
-        isinstance(value, Tensor) or str(name).endswith("_extra_state") for name, value in state.items()
+        isinstance(name, str) and (isinstance(value, Tensor) or name.endswith("_extra_state"))
+        for name, value in state.items()
     ):
         raise UserError(f"{file} holds no state dict (names and tensors); save the network's state_dict.")
     return state
@@ -73,7 +73,14 @@ def read_weights(file: Path) -> State:
 
 def fill(net: nn.Module, state: State, file: Path | str, name: str) -> None:
     """Put a state dict into a network, without the prefix that a wrapper left on all names; say what does not fit."""
-    state = stripped(state, net.state_dict())
+    wanted = net.state_dict()
+    state = stripped(state, wanted)
+    for key, value in state.items():
+        if isinstance(value, Tensor) and key in wanted and _whole(value) and not _whole(wanted[key]):
+            raise UserError(
+                f"{file} holds {key} as {str(value.dtype).removeprefix('torch.')}; quantised weights are not measured: save "
+                "them in float32."
+            )
     try:
         net.load_state_dict(state)
     except (RuntimeError, ValueError, KeyError, AttributeError) as error:
@@ -95,6 +102,11 @@ def stripped(state: State, wanted: State) -> State:
 
 def first_line(error: Exception, lines: int = 1) -> str:
     return " ".join(line.strip() for line in str(error).splitlines()[:lines])[:300] or type(error).__name__
+
+
+def _whole(value: Tensor) -> bool:
+    """Whether its values are no numbers with a point."""
+    return not (value.is_floating_point() or value.is_complex())
 
 
 def _prefix(state: State, wanted: State) -> str:

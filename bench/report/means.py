@@ -26,7 +26,7 @@ def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: in
     for cell in cells.to_dict("records"):
         part = by_run.get(cell["run_id"], rows[:0])
         wanted = cell.pop("quantities")
-        parts += [Part(cell | {"confidence": c}, wanted, split(part, c, threshold)) for c in CONFIDENCES]
+        parts += [Part(cell | {"confidence": c}, wanted, split(part, c, threshold), part) for c in CONFIDENCES]
     between = intervals.together([(part.scores, part.classes) for part in parts], draws=draws)
     for part, (low, high) in zip(parts, between, strict=True):
         lines += [part.about | numbers for numbers in _summary(part, low, high)]
@@ -34,13 +34,16 @@ def measure(rows: pd.DataFrame, cells: pd.DataFrame, threshold: float, draws: in
 
 
 class Part:
-    """A cell's rows of one confidence: what it is (about), scores [n, Q] and classes [n] of its scored images."""
+    """A cell's rows of one confidence: what it is (about), scores [n, Q] and classes [n] of its scored images.
 
-    def __init__(self, about: dict, wanted: Quantities, rows: pd.DataFrame):
+    whole: its rows of all of them.
+    """
+
+    def __init__(self, about: dict, wanted: Quantities, rows: pd.DataFrame, whole: pd.DataFrame):
         self.about, self.wanted = about, wanted
         ok = rows[rows["status"] == "ok"]
         self.scores = np.column_stack([values(ok, name, kind) for name, kind in wanted.items()])
-        self.classes = classes(ok)
+        self.classes = classes(ok, whole[whole["status"] == "ok"])
         self.counts = {"n": len(ok), "failed": len(rows) - len(ok)}
 
 
@@ -87,14 +90,16 @@ def side_by_side(
     return pd.DataFrame(found)
 
 
-def classes(rows: pd.DataFrame) -> np.ndarray | None:
+def classes(rows: pd.DataFrame, whole: pd.DataFrame | None = None) -> np.ndarray | None:
     """The class of each row, what intervals and marks resample; None where not every one is known, or where all classes that
     there are have images: then they are no sample.
+
+    whole: all rows of the run that these are of, by which the latter is told; None: these.
     """
     if "label" not in rows or not len(rows) or rows["label"].isna().any():
         return None
-    labels = rows["label"].to_numpy()
-    return None if {*labels} == {*range(int(labels.max()) + 1)} else labels
+    there = {*(rows if whole is None else whole)["label"].dropna()}
+    return None if there == {*range(int(max(there)) + 1)} else rows["label"].to_numpy()
 
 
 def split(rows: pd.DataFrame, confidence: str, threshold: float) -> pd.DataFrame:

@@ -89,8 +89,10 @@ def compare(
         for group in groups:
             if len(group) > 1:
                 shared = scores[group].dropna()
-                of = means.classes(images[measured["run_id"][group[0]]].loc[shared.index])
-                standing, said = _compared(measured.loc[group], shared, kind, of)
+                of = means.classes(
+                    images[measured["run_id"][group[0]]].loc[shared.index], images[measured["run_id"][group[0]]]
+                )
+                standing, said = _compared(measured.loc[group], shared, kind, of, len(measured))
                 standings.update(pd.Series(standing, dtype="object"))
                 lines += [line for line in said if line not in lines]
     return numbers.assign(standing=standings), footers
@@ -139,7 +141,7 @@ def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], und
         most = max((there[a] & there[b]).sum() for x, y in combinations(groups, 2) for a, b in product(x, y))
         why = f"they differ in {', '.join(differing)}" if differing else f"they share {plural(most, 'image')} at most"
         names = " | ".join(", ".join(measured["row"][group]) for group in groups)
-        lines.append(f"Not comparable across the bars: {names}; {why}. Marks and tests hold between them.")
+        lines.append(f"Rows of different groups are not compared: {names}; {why}. Marks and tests hold within a group.")
     for group in groups:
         masks = [there[k] for k in group]
         shared = np.logical_and.reduce(masks).sum()
@@ -150,14 +152,19 @@ def _apart(measured: pd.DataFrame, scores: pd.DataFrame, groups: list[list], und
 
 
 def _compared(
-    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None
+    measured: pd.DataFrame, scores: pd.DataFrame, kind: Quantity, classes: np.ndarray | None, everybody: int
 ) -> tuple[dict[object, str], list[str]]:
-    """{row: its standing} of rows over the same images, and what is to be said of them.  scores: without NaN."""
+    """{row: its standing} of rows over the same images, and what is to be said of them.
+
+    scores: without NaN.  everybody: how many rows the table has.
+    """
     of = marks.mark(scores.to_numpy(), kind.sign, classes)
     lines = _ranking(measured, scores, kind, classes)
     if not of.marked:
         units = plural(len(scores), "image") if classes is None else f"images of {len({*classes})} classes"
-        return {}, [*lines, f"Nothing is marked: {units}, a mark takes {intervals.FEW}."]
+        of_all = len(measured) == len(scores.columns) == everybody
+        who = "Nothing is marked" if of_all else f"No marks among {', '.join(measured['row'])}"
+        return {}, [*lines, f"{who}: {units}, a mark takes {intervals.FEW}."]
     names = ["best" if k == of.first else "level" if best else "" for k, best in enumerate(of.best)]
     order = np.argsort(-kind.sign * scores.mean().to_numpy(), kind="stable")
     second = next(k for k in order if k != of.first)

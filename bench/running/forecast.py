@@ -66,6 +66,8 @@ class Forecast:
     def line(self, images: int, batch_size: int) -> str:
         told = f", and {self.again} times as many again for metrics that explain anew" if self.again else ""
         passes = f"{self.forward} forward and {plural(self.backward, 'backward pass')} of the method (at most{told})"
+        if not self.forward + self.backward + self.again:
+            passes = "no pass of the method"
         if self.kept:
             passes = (
                 f"{self.again} times {passes.partition(' (')[0]} (at most)"

@@ -49,7 +49,7 @@ class Guest:
         take = "take a fourth argument rng, and draw rng.normal(3, 8) for [B, 3, 8], or rng.uniform"
         with held(self.name, self.func, take):
             maps = self.method(model, x.clone(), target.clone(), *([rng] if self._draws else []))
-        return _shaped(maps, x, self.name)
+            return _shaped(maps, x, self.name)
 
     @property
     def func(self) -> Callable:
@@ -80,13 +80,19 @@ def held(name: str, code: Callable, instead: str) -> Iterator[None]:
 
     name: what it is called.  instead: what draws rather.
     """
-    before = _streams()
+    before, modes = _streams(), _modes()
     try:
         yield
     except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
         raise
     except Exception as error:
         raise UserError(f"{name} fails{_where(error, code)}: {type(error).__name__}: {_words(error)}") from error
+    if changed := [what for what, value in _modes().items() if value != modes[what]]:
+        torch.set_grad_enabled(bool(modes["grad mode"]))
+        torch.set_default_dtype(modes["default dtype"])  # type: ignore[arg-type]
+        raise UserError(
+            f"{name} leaves torch's {changed[0]} changed: let it put it back, as `with torch.no_grad():` does."
+        )
     if not all(map(np.array_equal, before, _streams())):
         raise UserError(
             f"{name} draws from a global random generator, so that an image's numbers would depend on its batch: let it "
@@ -110,6 +116,16 @@ def _words(error: Exception) -> str:
 
 def called(value: Any) -> str:
     return f"a tensor {list(value.shape)}, {value.dtype}" if isinstance(value, Tensor) else a_kind(value)
+
+
+def _modes() -> dict[str, object]:
+    """What torch computes by, wherever it is asked for next."""
+    return {
+        "grad mode": torch.is_grad_enabled(),
+        "default dtype": torch.get_default_dtype(),
+        "default device": torch.get_default_device(),
+        "number of threads": torch.get_num_threads(),
+    }
 
 
 def _streams() -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """The loop: images to maps, maps to scores, scores to rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -79,13 +79,14 @@ def rows_of(job: Job, batch: Batch, metrics: tuple[str, ...]) -> tuple[dict[str,
     scored = to_score(job, batch, x, target, maps)
     rows = {}
     for metric in metrics:
+        unseen = theirs(job, metric) and f"metric.{metric}" not in job.examined
+        before = network_state(job) if unseen else None
         with Clock(job.compute) as clock, job.compute.scoring():
             scores = score(job, scored, metric)
-        if theirs(job, metric) and f"metric.{metric}" not in job.examined:
-            first = [part[:1].expand_as(part) for part in (x, target, maps)]
-            with job.compute.scoring():
-                by_itself = score(job, to_score(job, alone(batch), *first), metric)
-            unmixed(metric, batch.ids[0], scores, by_itself, x.device.type)
+        if unseen:
+            if network_state(job) != before:
+                raise UserError(f"metric {metric} changes the network: let it leave it as it found it.")
+            unmixed(metric, batch.ids[0], scores, first_alone(job, batch, x, target, maps, metric), x.device.type)
             job.examined.add(f"metric.{metric}")
         seconds = {"seconds_metric": clock.seconds / len(batch.ids)}
         rows[metric] = unread + [
@@ -174,10 +175,21 @@ def theirs(job: Job, metric: str) -> bool:
     return not ours(job.config.cfg.metric[metric]._target_)
 
 
-def alone(batch: Batch) -> Batch:
-    """The first image of a batch, at every place of it."""
-    masks, ignored = (None if m is None else m[:1].expand_as(m) for m in (batch.masks, batch.ignored))
-    return replace(batch, ids=batch.ids[:1], masks=masks, ignored=ignored)
+def first_alone(
+    job: Job, batch: Batch, x: Images, target: Targets, maps: Images, metric: str
+) -> Callable[[int], dict[str, np.ndarray]]:
+    """What a metric says of the first image, at n places of a batch of its own."""
+
+    def of_first(part: Tensor, n: int) -> Tensor:
+        return part[:1].repeat(n, *[1] * (part.ndim - 1))
+
+    def said(n: int) -> dict[str, np.ndarray]:
+        masks, ignored = (None if m is None else of_first(m, n) for m in (batch.masks, batch.ignored))
+        one = replace(batch, ids=batch.ids[:1], x=of_first(batch.x, n), masks=masks, ignored=ignored)
+        with job.compute.scoring():
+            return score(job, to_score(job, one, *(of_first(part, n) for part in (x, target, maps))), metric)
+
+    return said
 
 
 def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import yaml
 
-from bench.choices import CONF
+from bench.choices import CONF, own_files, settings_of
+from bench.errors import UserError
 
 SHIPPED = Path(__file__).with_name("shipped.yaml")
 ASIDE = ("QUANTITIES", "DRAWS")  # what a metric says of its numbers, for reports: no number comes from it
@@ -195,6 +196,17 @@ def addresses() -> dict[str, str]:
     by_name = {name(target): target for target in sorted(found)}
     assert len(by_name) == len(found), "two builders share a name"
     return by_name
+
+
+def of_the_user() -> set[str]:
+    """What the user's own yamls build, in ./conf of the working folder."""
+    found = set()
+    for file in own_files():
+        try:
+            found |= set(targets(settings_of(file)))
+        except UserError:  # one that cannot be read builds nothing
+            continue
+    return found
 
 
 def current() -> dict[str, dict]:

@@ -4,8 +4,8 @@ A run's id changes when what an id is made of does (CHANGELOG says when); the nu
 RESULTS/runs is opened as a job again, which asks for its weights and images; where these are what they were, its rows,
 record and maps take the new id. A run that cannot be opened, or is something else by now, stays as it is and is named.
 
-Opening a record builds what it names. So only what a file of conf/ builds is built, and the BUILDERs that you name yourself,
-such as mynet.MyNet; a record that names anything else stays, too.
+Opening a record builds what it names. So only what a file of conf/ builds is built, yours (./conf of the working folder)
+among them, and the BUILDERs that you name yourself, such as mynet.MyNet; a record that names anything else stays, too.
 """
 
 from collections.abc import Collection
@@ -79,11 +79,13 @@ def addressed(tree: Any, own: Collection[str] = ()) -> Any:
     if "_target_" in tree:
         now = code.addresses()
         target = str(tree["_target_"])
-        if target not in own and code.name(target) not in now:
+        theirs = target in own or code.name(target) not in now and target in code.of_the_user()
+        if not theirs and code.name(target) not in now:
             raise UserError(
-                f"its record names {target}, which no file of conf/ builds; if it is yours, name it: {target}"
+                f"its record names {target}, which no file of conf/ builds; if it is yours, call this where your conf/ "
+                f"lies, or name it (bench.verify: builders={target})"
             )
-        found["_target_"] = target if target in own else now[code.name(target)]
+        found["_target_"] = target if theirs else now[code.name(target)]
     return found
 
 

@@ -51,6 +51,7 @@ OF_BEFORE = {"fingerprint": b"heatproof.fingerprints", "stamp": b"heatproof.stam
 REPLACES = b"heatproof.replaces"  # the names of the files whose place this one took
 JOINED = "joined-"
 BROKEN = (pa.ArrowException, OSError)  # what reading raises of a file that is cut short or holds something else
+NEEDED = ("run_id", "image_id", "status")  # of every row
 ORDER = ["status", "insertion", "deletion", "score"]  # of an image's rows the last counts: "ok" sorts after "failed"
 
 
@@ -84,7 +85,7 @@ def tables(of: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator
     for file in of:
         try:
             with file.open("rb") as stream:
-                table = pq.ParquetFile(stream).read(columns)
+                table = as_now(pq.ParquetFile(stream).read(columns), columns or SCHEMA.names)
         except FileNotFoundError:
             continue
         except PermissionError:
@@ -96,7 +97,7 @@ def tables(of: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator
             file.replace(aside)
             print(f"{file.name} cannot be read ({first_line(error)}); set aside as {aside}.", file=sys.stderr)
             continue
-        yield file, _as_now(table, columns or SCHEMA.names)
+        yield file, table
 
 
 def join(folder: Path, run_id: str, small: Sequence[Path]) -> None:
@@ -141,8 +142,8 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-def _as_now(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """These columns, whether or not the file has them."""
+def as_now(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """These columns, whether or not the file has them. ArrowException: no run has written this."""
     metadata, found = table.schema.metadata or {}, []
     for name in columns:
         kind = SCHEMA.field(name).type
@@ -153,4 +154,14 @@ def _as_now(table: pa.Table, columns: Sequence[str]) -> pa.Table:
         else:
             found.append(pa.nulls(len(table), kind))
     kept = {key: value for key, value in metadata.items() if key == REPLACES}
-    return pa.table(found, names=list(columns), metadata=kept)
+    return whole(pa.table(found, names=list(columns), metadata=kept))
+
+
+def whole(table: pa.Table) -> pa.Table:
+    """The table. ArrowException: it has rows without an id or a status, or infinite scores, and no run has written it."""
+    for name in table.column_names:
+        if name in NEEDED and table[name].null_count:
+            raise pa.ArrowInvalid(f"it has rows without {name}")
+        if name in ORDER[1:] and pc.any(pc.is_inf(table[name])).as_py():
+            raise pa.ArrowInvalid(f"its {name} is infinite")
+    return table

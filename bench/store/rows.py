@@ -43,7 +43,7 @@ class Rows:
     def done(self, failures: bool = False) -> dict[str, Made]:
         """Of what each image's row was made, for every row that is not a failure, or for every row."""
         parts.settle(self.folder, self.run_id)
-        table = self.read(["image_id", "status", "fingerprint", "stamp"])
+        table = self.read([name for name in SCHEMA.names if name not in parts.CURVES])  # what a report will read
         if not failures:
             table = table.filter(pc.field("status") == "ok")
         images, fingerprints, stamps = (table[name].to_pylist() for name in ("image_id", "fingerprint", "stamp"))
@@ -147,7 +147,7 @@ def _read(folder: Path, **wanted: object) -> pa.Table:
     for attempt in range(LISTINGS):
         try:
             dataset = ds.dataset(files, format="parquet", partition_base_dir=str(folder), **settings)
-            return dataset.to_table(**wanted)
+            return parts.whole(dataset.to_table(**wanted))
         except (FileNotFoundError, *BROKEN) as error:
             if attempt == LISTINGS - 1 or isinstance(error, PermissionError):
                 raise
@@ -160,7 +160,7 @@ def _readable(folder: Path) -> list[str]:
     files = []
     for file in sorted(folder.rglob("[!._]*.parquet")):
         try:
-            pq.ParquetFile(file).read()
+            parts.as_now(pq.ParquetFile(file).read(), SCHEMA.names)
         except FileNotFoundError:
             continue
         except BROKEN as error:

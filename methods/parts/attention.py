@@ -78,11 +78,18 @@ def attention(model: nn.Module, x: Images, target: Targets) -> tuple[list[Tensor
     if not seen or len({a.shape[-1] for a in seen}) > 1:
         raise UserError(
             "rollout and generic_attention follow one set of tokens through the layers of a transformer (ViT, DeiT); this "
-            f"network has {len(seen)} layers of attention, over {sorted({a.shape[-1] for a in seen})} tokens. Use another "
-            "method, gradcam for one."
+            f"network has {_counted(seen)}. Use another method, gradcam for one."
         )
     gradients = torch.autograd.grad(at(logits, target).sum(), seen)
     return [a.detach().to(x.dtype) for a in seen], [gradient.to(x.dtype) for gradient in gradients]
+
+
+def _counted(seen: list[Tensor]) -> str:
+    """'no layer of attention'; '4 layers of attention, over 16 and 64 tokens'."""
+    if not seen:
+        return "no layer of attention"
+    tokens = sorted({a.shape[-1] for a in seen})
+    return f"{len(seen)} layers of attention, over {' and '.join(map(str, tokens))} tokens"
 
 
 def followed(model: nn.Module, x: Images, target: Targets, flow: Flow) -> Images:

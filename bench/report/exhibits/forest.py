@@ -13,7 +13,8 @@ from bench.text import slug
 
 ABOUT = (
     "Means over images and their 95 % intervals, the best on top. Filled blue: the best of the comparable rows; hollow "
-    "blue: with it in the best set, which no row is told to be better than; orange cross: published. Average ranks: over "
+    "blue: with it in the best set, which no row is shown to be better than; orange cross: published; n: images, where rows "
+    "have not as many, and then the order says little. Average ranks: over "
     "the images that the rows share; a bar joins rows no two of which are told apart (paired differences of average "
     "ranks, all pairs at once, 5 %)."
 )
@@ -50,9 +51,10 @@ def figure(
 def _chart(part: pd.DataFrame, found: Found) -> ranked.Chart:
     kind = part["kind"].iloc[0]
     part = part.sort_values("mean", ascending=kind.sign < 0, kind="stable")
+    alike = part["n"].nunique() == 1
     points = [
         ranked.Point(
-            named(line["row"], line["run_id"], found),
+            named(line["row"], line["run_id"], found) + ("" if alike else f" (n = {line['n']:,})"),
             *(line[name] for name in ("mean", "ci_low", "ci_high", "standing")),
             printed=np.nan if pd.isna(line["published"]) or not line["published"] else float(line["published"]),
             own=bool(line.get("own", False)),
