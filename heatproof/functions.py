@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+
 from bench.choices import CONF
 from bench.errors import UserError
 from bench.running.guests import Guest
@@ -66,4 +68,9 @@ def _unwrapped(given: Any) -> tuple[Callable, dict[str, Any]]:
         return given, {}
     if given.args:
         raise UserError("A partial function as a method: bind its settings by name.")
-    return given.func, dict(given.keywords)
+    if reserved := {"post", "stream", "_target_", "_partial_"} & given.keywords.keys():
+        raise UserError(
+            f"A partial function as a method: {sorted(reserved)[0]} is a key of every method; name it otherwise."
+        )
+    settings = {key: value.item() if isinstance(value, np.generic) else value for key, value in given.keywords.items()}
+    return given.func, settings

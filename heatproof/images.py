@@ -82,6 +82,8 @@ def _objects(images: Mapping | Sequence | Tensor | np.ndarray, labels: Any) -> I
     if not len(each := list(each)):
         raise UserError("there are no images.")
     names = [str(name) for name in images] if isinstance(images, Mapping) else [f"number {k}" for k in range(len(each))]
+    if odd := [name for name in names if "${" in name or not name.isprintable() or not name.strip()]:
+        raise UserError(f"the name {odd[0]!r} of an image holds what no name can; give it another one.")
     ids = names if named else [digest(image, name) for image, name in zip(each, names, strict=True)]
     if twice := duplicates(ids):
         first, second, *_ = (k for k, id in enumerate(ids) if id == twice[0])

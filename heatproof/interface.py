@@ -8,6 +8,7 @@ result = heatproof.evaluate(model, images, methods=["la", "ig", mine], metrics=[
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -73,6 +74,8 @@ def attribute(
         _, failed = _carried_out(job, progress)
         if failed:
             raise UserError(failures(failed))
+        if not job.ids:
+            raise UserError("The settings leave no image: run.shard and data.limit, say.")
         return torch.stack([torch.from_numpy(job.maps.get(image)) for image in job.ids])
 
 
@@ -254,7 +257,7 @@ def _carried_out(job: Job, progress: bool) -> tuple[list[str], dict[str, str]]:
 
 def _names(metrics: Sequence[str]) -> list[str]:
     names = [metrics] if isinstance(metrics, str) else [*metrics] if isinstance(metrics, Iterable) else []
-    if not names or not all(isinstance(name, str) for name in names):
+    if not names or not all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in names):
         raise UserError(f"metrics={metrics!r}: expected names, such as ['unified', 'kl'].")
     if twice := duplicates(names):
         raise UserError(f"metrics names {twice[0]} twice.")

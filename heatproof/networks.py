@@ -16,17 +16,19 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 
 from bench.errors import UserError
 from bench.networks import from_huggingface, from_timm, from_torchvision
+from bench.networks.layers import probes
 from bench.networks.network import Built, Network, Recipe, assembled
 from bench.networks.weights import first_line, seeded
 from bench.ranges import checked
 from bench.settings import Model
 from bench.store import code
 from bench.text import a_kind, called
-from heatproof.origin import importable, structure
+from heatproof.origin import importable, kept, structure
 
 GIVEN = "given in Python"  # stands in a record where a file of weights would
 SAID = dict.fromkeys(
@@ -65,6 +67,7 @@ def given_network(net: nn.Module, recipe: Any, said: Mapping[str, Any], name: st
     said: size, mean, std and other keys of conf/model.  name: what its rows are filed under. UserError: nobody says how its
     images are prepared.
     """
+    _plain(net)
     family = _family(net, recipe)
     known = SAID | {key: None for key in ("crop",) if key in family.settings}
     if strange := said.keys() - known.keys():
@@ -80,9 +83,22 @@ def given_network(net: nn.Module, recipe: Any, said: Mapping[str, Any], name: st
         said = {"resize": said["size"], "interpolation": "bilinear"} | said
     inner = from_huggingface.Classifier(net) if family.settings["_target_"].endswith("huggingface_network") else net
     settings = family.settings | SAID | said
-    found = family.found | _besides(inner, family)
+    size: Any = said.get("size") or getattr(family.recipe, "size", None)
+    found = family.found | _besides(inner, family, size)
     built = Built(inner, name=called(family.name), recipe=family.recipe, found=found)
     return GivenNetwork(inner, name or called(family.name), settings, built)
+
+
+def _plain(net: nn.Module) -> None:
+    """UserError: a module of which layers cannot be followed, or have no weights yet."""
+    if isinstance(net, torch.jit.ScriptModule):
+        raise UserError(
+            "model is a TorchScript module, whose layers nobody can follow: give the module it was made from."
+        )
+    if isinstance(net, nn.Module) and (shapeless := [where for where, p in net.named_parameters() if is_lazy(p)]):
+        raise UserError(
+            f"{type(net).__name__} does not know the shape of {shapeless[0]} yet: show it an image before, model(x)."
+        )
 
 
 def copied(net: nn.Module) -> nn.Module:
@@ -95,20 +111,35 @@ def copied(net: nn.Module) -> nn.Module:
         ) from error
 
 
-def _besides(net: nn.Module, family: _Family) -> dict[str, str]:
+def _besides(net: nn.Module, family: _Family, size: int) -> dict[str, str]:
     """What tells this module from what a command line would build; nothing if it is the same."""
-    mine = structure(net)
-    same = family.again is not None and _structure(family.again) == mine
+    aside = _changing(net, size)
+    mine = structure(net, aside)
+    same = family.again is not None and _structure(family.again, aside) == mine
     return {} if same else {"module": hashlib.sha256(mine.encode()).hexdigest()[:16]}
 
 
-def _structure(again: Callable[[], nn.Module]) -> str | None:
+def _changing(net: nn.Module, size: int) -> set[str]:
+    """What of a network (origin.kept) a pass changes."""
+    tried = copied(net).eval()
+    before = kept(tried)
+    like = next((p for p in tried.parameters() if p.is_floating_point()), torch.zeros(1))
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            tried(probes(size, like))
+    except Exception:  # what is wrong of it is said when it is opened
+        pass
+    after = kept(tried)
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
+
+
+def _structure(again: Callable[[], nn.Module], aside: set[str]) -> str | None:
     """None: it cannot be built, whatever its constructor raises; then no command line builds it."""
     for device in ("meta", "cpu"):  # the first takes no time and no memory, and is not for everyone
         try:
             with torch.device(device), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return structure(seeded(again))
+                return structure(seeded(again), aside)
         except Exception:
             continue
     return None

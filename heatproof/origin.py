@@ -3,6 +3,8 @@
 A command line's parts are known by the code that `_target_` names; a function of a notebook has none.
 """
 
+import ast
+import contextlib
 import dis
 import functools
 import hashlib
@@ -11,7 +13,8 @@ import re
 import sys
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from bench.store import code
 from bench.text import a_kind
 
 PLAIN = (int, float, complex, str, bytes, bool, types.NoneType, torch.dtype, torch.device, np.dtype)
+OF_ANY = {*vars(nn.Module())}
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 Seen = dict[int, tuple[Any, str]]  # {id: the object, its digest}; the object, so that nothing else gets its id
 
 
@@ -39,11 +44,42 @@ def digest(given: Any, name: str = "", seen: Seen | None = None) -> str:
     return seen[id(given)][1]
 
 
-def structure(net: nn.Module) -> str:
-    """A network without what it learnt: its layers and their settings, and the code of those that no library has."""
+def structure(net: nn.Module, aside: Collection[str] = ()) -> str:
+    """A network without what it learnt: its layers and their settings, the code of those that no library has, and what else
+    may change its answers (`kept`).
+
+    aside: of the latter, what a pass of the network changes, such as results that it keeps.
+    """
     kinds = {type(module) for module in net.modules()}
     own = sorted(f"{kind.__qualname__} {_code(kind)}" for kind in kinds if not code.installed(kind.__module__))
-    return "\n".join([re.sub(r" at 0x[0-9a-f]+", "", repr(net)), *own])
+    more = [f"{name} = {value}" for name, value in kept(net).items() if name not in aside]
+    return "\n".join([re.sub(r" at 0x[0-9a-f]+", "", repr(net)), *own, *more])
+
+
+def kept(net: nn.Module) -> dict[str, str]:
+    """{where: a digest} of what neither a network's state dict nor its layers' names tell: attributes of layers that no
+    library has, buffers that are not saved, hooks, functions put in place of a layer's own.
+    """
+    found: dict[str, str] = {}
+    for path, module in net.named_modules():
+        theirs = code.installed(type(module).__module__)
+        unsaved = {name: module.get_buffer(name) for name in module._non_persistent_buffers_set}
+        hooks = {name: list(vars(module)[name].values()) for name in HOOKS if vars(module).get(name)}
+        attributes = {name: value for name, value in vars(module).items() if name not in OF_ANY and name not in hooks}
+        put = {name: value for name, value in attributes.items() if not theirs or isinstance(value, types.FunctionType)}
+        for name, value in (unsaved | hooks | put).items():
+            found[f"{path}.{name}"] = _digest_of_some(value)
+    return found
+
+
+def _digest_of_some(value: Any) -> str:
+    """As far as there is one: of anything else, what kind of thing it is."""
+    try:
+        return digest(value)
+    except (UserError, RecursionError):
+        if isinstance(value, list | tuple):
+            return f"{[_digest_of_some(part) for part in value]}"
+        return type(value).__qualname__
 
 
 def importable(given: Any) -> str | None:
@@ -57,11 +93,13 @@ def importable(given: Any) -> str | None:
 
 def as_on_disk(given: types.FunctionType) -> None:
     """UserError: the file of this function's module says something else than was imported from it, of the function or of
-    those of the module that it calls.
+    those of the module that it calls, or of a number or a word that these read.
     """
     module = sys.modules[given.__module__]
     file = Path(module.__file__ or "")
-    compiled = compile(file.read_text(encoding="utf-8"), str(file), "exec")
+    tree = ast.parse(file.read_bytes())
+    constants = _literals(tree)
+    compiled = compile(tree, str(file), "exec")
     there = {part.co_name: part for part in compiled.co_consts if isinstance(part, types.CodeType)}
     left, seen = [given], set()
     while left:
@@ -72,15 +110,37 @@ def as_on_disk(given: types.FunctionType) -> None:
             raise UserError(
                 f"{file} has changed since {one.__name__} was imported from it: restart, or importlib.reload it."
             )
+        for name in _globals(own):
+            if name in constants and repr(vars(module).get(name)) != repr(constants[name]):
+                raise UserError(
+                    f"{name} is {vars(module).get(name)!r} now, and {constants[name]!r} in {file}, from where "
+                    f"{one.__name__} is told: give it as an argument (functools.partial), or change the file."
+                )
         calls = (vars(module).get(name) for name in _globals(own))
         left += [f for f in calls if importable(f) and isinstance(f, types.FunctionType) and f not in seen]
         left = [f for f in left if f.__module__ == given.__module__]
+
+
+def _literals(tree: ast.Module) -> dict[str, Any]:
+    """{name: value} of what a module's outermost lines set to something written out, and nothing else sets."""
+    stored = Counter(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    found = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) if stored[name] == 1:
+                with contextlib.suppress(ValueError, TypeError):
+                    found[name] = ast.literal_eval(node.value)
+    return found
 
 
 def _told(given: Any, name: str, seen: Seen) -> str:
     match given:
         case _ if isinstance(given, PLAIN):
             return repr(given)
+        case np.generic():
+            return repr(given.item())
         case list() | tuple():
             return f"{type(given).__name__} {[digest(item, name, seen) for item in given]}"
         case set() | frozenset():

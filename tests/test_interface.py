@@ -133,8 +133,10 @@ def test_a_function_of_a_file_is_the_method_of_its_yaml(cnn, pictures, tmp_path,
         from torch import nn
         from bench.rng import Rng
 
+        CENTRE = 0.5
+
         def centred(x):
-            return x - 0.5
+            return x - CENTRE
 
         @torch.no_grad()
         def filed(model: nn.Module, x, target, rng: Rng, *, power: int):
@@ -160,7 +162,11 @@ def test_a_function_of_a_file_is_the_method_of_its_yaml(cnn, pictures, tmp_path,
     assert (
         result.run_ids["filed", "unified"] == job.run_id("unified") != result.run_ids["filed method.power=2", "unified"]
     )
-    (tmp_path / "filed_method.py").write_text(source.replace("0.5", "0.4"))
+    filed_method.CENTRE = 0.4
+    with pytest.raises(UserError, match=r"CENTRE is 0.4 now, and 0.5 in .*filed_method.py, from where centred is told"):
+        of([functools.partial(filed_method.filed, power=3)])
+    filed_method.CENTRE = 0.5
+    (tmp_path / "filed_method.py").write_text(source.replace("x - CENTRE", "x + CENTRE"))
     with pytest.raises(UserError, match=r"filed_method.py has changed since centred was imported from it"):
         of([functools.partial(filed_method.filed, power=3)])
 
@@ -190,6 +196,67 @@ class Stateful:
 
     def __call__(self, model, x, target):
         return x
+
+
+class Odd(Cnn):
+    """With what no state dict tells: a number, a tensor, a mode, a function, a buffer that is not saved."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.shift, self.mode, self.last = 1.0, torch.zeros(()), "plain", lambda z: z
+        self.register_buffer("weight", torch.ones(()), persistent=False)
+        self.seen = None
+
+    def forward(self, x):
+        self.seen = super().forward(x)  # kept from pass to pass, and no part of what it is
+        z = self.last(self.seen * self.scale * self.weight + self.shift)
+        return -z if self.mode == "turned" else z
+
+
+def turned(module, inputs, output):
+    return -output
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: setattr(net, "scale", 2.0),
+        lambda net: setattr(net, "shift", torch.ones(())),
+        lambda net: setattr(net, "mode", "turned"),
+        lambda net: setattr(net, "last", lambda z: -z),
+        lambda net: net.weight.mul_(2),
+        lambda net: net.head.register_forward_hook(turned),
+        lambda net: setattr(net.head, "forward", lambda x: -x @ net.head.weight.T),
+    ],
+)
+@pytest.mark.parametrize(
+    ("net", "complaint"),
+    [
+        (lambda: torch.jit.trace(Cnn(), torch.rand(1, 3, SIZE, SIZE)), "TorchScript"),
+        (
+            lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(5)),
+            "does not know the shape of 1.weight",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # torch's own, of what it will leave out
+def test_a_module_that_cannot_be_followed_is_refused(net, complaint):
+    with pytest.raises(UserError, match=complaint):
+        heatproof.attribute(net(), torch.rand(1, 3, SIZE, SIZE), "sm", progress=False, **PLAIN)
+
+
+def test_a_network_that_answers_otherwise_is_another_run(change, tmp_path):
+    def ids(net):
+        of = {"folder": tmp_path, "settings": ["data=synthetic", "data.limit=1"], "progress": False, **PLAIN}
+        return heatproof.evaluate(net, None, ["random"], ["sparseness"], **of).run_ids
+
+    net = seeded(Odd)
+    first = ids(net)
+    with torch.no_grad():
+        net(torch.rand(2, 3, SIZE, SIZE))
+    assert ids(net) == first == ids(seeded(Odd))
+    change(net)
+    assert ids(net) != first
 
 
 def test_the_network_is_left_as_it_was(cnn, pictures):
@@ -318,6 +385,12 @@ def test_a_result_shows_itself(cnn, pictures):
     assert list(result.table("complexity").columns) == ["Score ↓", "n"] or "n" in result.table("complexity")
 
 
+def closed():
+    image = Image.new("RGB", (32, 32))
+    image.close()
+    return image
+
+
 def draws(model, x, target):
     return torch.rand_like(x)
 
@@ -366,6 +439,12 @@ def test_a_method_that_draws_from_its_stream_draws_as_ours_do(cnn, pictures):
         (PLAIN, [], "there are no images"),
         (PLAIN, [object()], "expected a picture"),
         (PLAIN, 5, "images is an int: expected a folder"),
+        (PLAIN, [np.full((3, 32, 32), None)], "cannot be read as numbers"),
+        (PLAIN, [torch.rand(3, 32, 32).to_sparse()], "cannot be read as numbers"),
+        (PLAIN, [np.ma.array(np.ones((3, 32, 32)), mask=True)], "is a masked array"),
+        (PLAIN, [Image.new("F", (32, 32))], "of mode F, which no PNG has"),
+        (PLAIN, [closed()], "is a picture that cannot be read: Operation on closed image"),
+        (PLAIN, {"${x}": torch.rand(3, 32, 32)}, "holds what no name can"),
         (PLAIN, {"a.png", "b.png"}, "images is a set: expected"),
         (PLAIN, torch.tensor(1.0), "images is a single number"),
         ({**PLAIN, "mean": np.zeros(2)}, None, r"model.mean=\[0.0, 0.0\]: expected a list of 3"),
@@ -396,6 +475,8 @@ def test_a_label_is_the_number_of_a_class(labels):
         ({"settings": [5]}, "settings holds 5: expected KEY=VALUE"),
         ({"metrics": ["unified", "unified"]}, "metrics names unified twice"),
         ({"metrics": None}, "metrics=None: expected names"),
+        ({"metrics": ["unified "]}, "expected names"),
+        ({"methods": [functools.partial(draws, post=1)]}, "post is a key of every method"),
         ({"methods": len}, "expected a list of names and functions"),
         ({"methods": ["ig 'method.steps=3"]}, "no closing quotation"),
         ({"methods": [" "]}, "a method has no name"),

@@ -53,7 +53,7 @@ def test_source_counts_without_comments_and_layout(tmp_path):
 
 
 def test_what_nobody_can_tell_is_refused_by_name():
-    with pytest.raises(UserError, match="SCALE is a object, of which no digest can be made.*leave the folder out"):
+    with pytest.raises(UserError, match="SCALE is an object, of which no digest can be made.*leave the folder out"):
         digest(method(scale=object()))
 
 

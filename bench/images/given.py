@@ -74,11 +74,34 @@ def given(preprocessing: Preprocessing, **_: object) -> GivenImages:
 def plain(image: Any, id: str) -> Tensor | Image.Image:
     """float32 [3, H, W] in [0, 1], or a picture. UserError: it is neither."""
     if isinstance(image, Image.Image):
-        return image
+        return _loaded(image, id)
+    if isinstance(image, np.ma.MaskedArray):
+        raise UserError(f"image {id} is a masked array: give the values without a mask (numpy.ma.filled).")
+    try:
+        return _pixels(image, id)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:  # sparse, quantised, of objects, …
+        why = " ".join(str(error).split())[:150]
+        raise UserError(f"image {id} cannot be read as numbers ({why}): give a plain array or tensor.") from error
+
+
+def _loaded(image: Image.Image, id: str) -> Image.Image:
+    """UserError: its file is closed, or broken."""
+    try:
+        image.load()
+        image.getexif()
+        if min(image.size) < 1:
+            raise ValueError(f"it has {image.size[0]} × {image.size[1]} pixels")
+    except Exception as error:  # what Pillow raises depends on where the file is broken
+        why = " ".join(str(error).split())[:150] or type(error).__name__
+        raise UserError(f"image {id} is a picture that cannot be read: {why}.") from error
+    return image
+
+
+def _pixels(image: Any, id: str) -> Tensor | Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype == np.uint8 and (image.ndim == 2 or image.ndim == 3 and image.shape[2] in (3, 4)):
             return Image.fromarray(image)
-        image = torch.from_numpy(np.ascontiguousarray(image))
+        image = torch.from_numpy(np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("=")))
     if not isinstance(image, Tensor):
         raise UserError(f"image {id} is {a_kind(image)}: expected a picture, a tensor, an array or a path.")
     if image.ndim != 3 or image.shape[0] != 3:
@@ -111,9 +134,11 @@ def content(image: Tensor | Image.Image) -> bytes:
 def as_file(image: Image.Image, id: str) -> bytes:
     """The picture as a PNG. UserError: it cannot be one."""
     buffer = io.BytesIO()
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):  # which no PNG has; a file of such is shown in RGB, too
+        image = image.convert("RGB")
     try:
         image.save(buffer, "PNG", exif=image.getexif())
-    except OSError as error:
+    except Exception as error:
         raise UserError(
             f"image {id} is a picture of mode {image.mode}, which no PNG has: convert it to RGB."
         ) from error
