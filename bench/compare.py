@@ -280,7 +280,9 @@ def reported(job: Job, reference: Reference, overrides: list[str]) -> tuple[Docu
             f"{yours}: {plural(len(job.ids), 'image')} on {job.compute.device_name}; the others: {reference.folder}.",
             *records.provenance(numbers, runs),
             standing.NOTE,
-            f"{made_again('bench.compare', overrides)}, and {OWN}= where the others' rows lie.",
+            "Mean over images ± half of its 95 % interval; bold: the best mean of a column; †: no row is shown to be better "
+            "(all pairs of the column at once, 5 %); share: of the way from random to the ceiling, a search for the best order.",
+            f"{made_again('bench.compare', overrides)}, data.root= where the images lie and {OWN}= where the others' rows.",
         ],
     )
     plan = OmegaConf.create({"name": name})

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MARKS = {"best": " *", "level": " †"}
 ABOUT = (
-    "Mean over images ± half of its 95 % interval. *: the best mean of its column; †: not told from it by these images "
+    "Mean over images ± half of its 95 % interval. *: the best mean of its column; †: not shown to be worse by these images "
     "(all pairs of the column at once, 5 %)."
 )
 

@@ -75,7 +75,7 @@ def _decided(kind: str, predicate: str, rows: pd.DataFrame | None) -> Finding:
     if kind == "published":
         return PREDICATES[name](evidence.as_printed(), *arguments)
     if name != "unmeasured" and (rows is None or rows.empty):
-        return Finding(CANNOT_TELL, "no rows were given")
+        return Finding(CANNOT_TELL, "no rows were given: experiment.models=[…] names networks")
     return PREDICATES[name](evidence.Measured(rows), *arguments)
 
 

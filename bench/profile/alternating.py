@@ -1,7 +1,7 @@
 """Several works in one process, one after the other, again and again: what slows the machine slows all of them.
 
 Nothing else makes seconds of a machine that others use comparable. What is told of them: the median and both ends, and for a
-ratio that of the least seconds, as nothing makes a work faster than it is.
+ratio that of the least seconds, as what interferes can only slow a measurement down.
 """
 
 import statistics

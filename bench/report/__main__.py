@@ -7,7 +7,8 @@
 Writes <results>/report/NAME.md, .csv, .tex and .json (NAME is `summary` if there is no experiment) and the figures that they
 lead to, and prints the Markdown; without an experiment index.html too, one page over all documents of that folder.
 KEY=VALUE as for bench.run: paths.results=DIR, data=imagenet, compute.precision=tf32, report.threshold=0.8 and so on.
-A cell of a table shows the run whose settings are those of the experiment; a cell without one says "not run".
+A cell of a table shows the run whose settings are those of the experiment; a cell without one says "not run". All images
+that a run has count: data.limit and the like say which are computed, not which are shown.
 """
 
 import shlex
@@ -96,8 +97,8 @@ def _facts(cfg: DictConfig, numbers: pd.DataFrame, runs: dict[str, dict], overri
         f"Mean over images ± half of its 95 % interval (bootstrap, {cfg.report.bootstrap} resamples; below {FEW} units "
         "Student's t; both ends are in the CSV, medians and quartiles in the folded tables). Units are images, or whole "
         "classes where images come in classes. Bold: the best mean of a column's comparable rows; †: with it in the best "
-        "set, no row of which is told to be worse than any other (differences of means over the same images, all pairs of "
-        "the column at once, 5 %). The interval of a τ: all that it may be, given the rows that are told apart. "
+        "set, no row is shown to be better (differences of means over the same images, all pairs of the column at once, "
+        "5 %). The interval of a τ: all that it may be, given the rows that are told apart. "
         "`docs/statistics.md` says how often that errs.",
     ]
     if numbers["share"].notna().any():

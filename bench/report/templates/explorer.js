@@ -148,7 +148,7 @@ const explore = (data) => {
     });
     return [
       picture(w, bottom + 42, `Means: ${titled(kind())}, ${where()}`, across(x, low, high, top, bottom, `${titled(kind())}, ${kind().unit}`, w > WIDE ? 8 : 4), pressable(parts)),
-      h("p", { class: "below" }, "Means over images and their 95 % intervals, the best on top. Filled: the best of the comparable rows; hollow: with it in the best set, no row of which is told to be worse than any other. Press a row for its number's recipe."),
+      h("p", { class: "below" }, "Means over images and their 95 % intervals, the best on top. Filled: the best of the comparable rows; hollow: with it in the best set, no row is shown to be better. Press a row for its number's recipe."),
     ];
   };
 
