@@ -281,7 +281,8 @@ def reported(job: Job, reference: Reference, overrides: list[str]) -> tuple[Docu
             *records.provenance(numbers, runs),
             standing.NOTE,
             "Mean over images ± half of its 95 % interval; bold: the best mean of a column; †: no row is shown to be better "
-            "(all pairs of the column at once, 5 %); share: of the way from random to the ceiling, a search for the best order.",
+            "(all pairs of the column at once, 5 %); share: of the way from random to the ceiling, a search "
+            "for the best order.",
             f"{made_again('bench.compare', overrides)}, data.root= where the images lie and {OWN}= where the others' rows.",
         ],
     )
