@@ -42,6 +42,8 @@ METRICS = {
     "return batch.x.mean((1, 2, 3))": "returned a tensor",
     "return {'score': batch.x.mean()}": "gives a tensor [], torch.float32 as score",
     "return {'score': batch.x.mean((2, 3))}": "as score: expected a real tensor [B]",
+    "return {'score': np.array(['a', 'b'])}": "gives a ndarray as score",
+    "return {'score': np.ones((3, 2))[::-1, 0][:1]}": "gives a tensor [1], torch.float64 as score",
     "return {'score': [1.0, 2.0]}": "gives a list as score",
     "batch.x.zero_(); return {'score': batch.x.mean((1, 2, 3))}": "changes images, classes or maps",
     "return {'score': batch.x.mean((1, 2, 3)) - batch.x.mean()}": "another score among other images than by itself",

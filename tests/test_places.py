@@ -149,3 +149,28 @@ def test_an_id_that_fits_is_its_files_name(tmp_path):
     maps = Maps(tmp_path, "a")
     maps.put({"n__cat 1": np.zeros((3, 2, 2), np.float32)})
     assert [file.name for file in maps.folder.iterdir()] == ["n__cat 1.npy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda record: record["identity"].update(later=1), "its identity has later"),
+        (lambda record: record["identity"].pop("method"), "its identity has no method"),
+        (lambda record: record.update(identity="word"), "its identity is a str"),
+        (lambda record: record.update(device="word"), "its device is a str"),
+        (lambda record: record.update(continued="word"), "its continued is a str"),
+        (lambda record: record.pop("cell"), "it has no cell"),
+        (lambda record: record.pop("config"), "it has no config"),
+        (lambda record: record.pop("versions"), "it has no versions"),
+    ],
+)
+def test_a_record_of_another_form_is_passed_over(change, why, tmp_path, capsys):
+    job = small_job(tmp_path, "method=sm", "metric=[sparseness]", "data.limit=1")
+    job.record("sparseness")
+    (file,) = (tmp_path / "runs").glob("*.yaml")
+    assert [*records.load_runs(tmp_path)] == [file.stem]
+    record = yaml.safe_load(file.read_text())
+    change(record)
+    file.write_text(yaml.safe_dump(record, sort_keys=False))
+    assert records.load_runs(tmp_path) == {}
+    assert why in capsys.readouterr().err

@@ -19,7 +19,7 @@ from bench.filename import plain
 from bench.store import code
 from bench.store.atomic import atomic_write
 from bench.store.identity import Identity, differences
-from bench.text import plural
+from bench.text import a_kind, plural
 from metrics.quantities import said
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, eight times as fast, if there is libyaml
@@ -69,11 +69,33 @@ def read(file: Path) -> dict | None:
             why = "it is no record"
         elif "format" in record and LAST not in record:
             why = "its end is missing"
+        elif odd := _odd(record):
+            why = odd
         elif strange := _no_name(record):
             why = f"{strange!r} is no name of a file"
         else:
             return record
     print(f"Passed over, as it cannot be read ({why}): {file}. The next such run writes it anew.", file=sys.stderr)
+    return None
+
+
+def _odd(record: dict) -> str | None:
+    """What of a record has another form than any that was written."""
+    parts = {"cell": dict, "config": dict, "versions": dict, "device": dict, "data": dict, "continued": list}
+    for key, kind in parts.items():
+        if not isinstance(record.get(key, kind()), kind):
+            return f"its {key} is {a_kind(record[key])}"
+    if "format" in record and (lacking := [key for key in ("cell", "config", "versions") if not record.get(key)]):
+        return f"it has no {lacking[0]}"
+    if "identity" in record:
+        told, known = record["identity"], dataclasses.fields(Identity)
+        if not isinstance(told, dict):
+            return f"its identity is {a_kind(told)}"
+        if more := told.keys() - {field.name for field in known}:
+            return f"its identity has {min(more)}, as none of this version has"
+        needed = {field.name for field in known if field.default is field.default_factory is dataclasses.MISSING}
+        if less := needed - told.keys():
+            return f"its identity has no {min(less)}"
     return None
 
 
