@@ -101,7 +101,7 @@ def _pixels(image: Any, id: str) -> Tensor | Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype == np.uint8 and (image.ndim == 2 or image.ndim == 3 and image.shape[2] in (3, 4)):
             return Image.fromarray(image)
-        image = torch.from_numpy(np.ascontiguousarray(image, dtype=image.dtype.newbyteorder("=")))
+        image = torch.from_numpy(np.array(image, image.dtype.newbyteorder("=")))
     if not isinstance(image, Tensor):
         raise UserError(f"image {id} is {a_kind(image)}: expected a picture, a tensor, an array or a path.")
     if image.ndim != 3 or image.shape[0] != 3:

@@ -122,7 +122,7 @@ def given_numbers(metric: str, found: Any, batch: MapBatch, before: list[tuple[i
         if name not in (*NUMBERS, *CURVES):
             raise UserError(f"metric {metric} gives {name!r}: expected one of {', '.join((*NUMBERS, *CURVES))}.")
         if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
-            values = torch.from_numpy(np.ascontiguousarray(values, values.dtype.newbyteorder("=")))
+            values = torch.from_numpy(np.array(values, values.dtype.newbyteorder("=")))
         shape, axes = ("[B, S]", 2) if name in CURVES else ("[B]", 1)
         fits = isinstance(values, Tensor) and not values.is_complex() and values.ndim == axes
         if not fits or len(values) != n:

@@ -143,8 +143,8 @@ def _streams() -> list[np.ndarray]:
 
 def _shaped(maps: Any, x: Images, name: str) -> Images:
     """UserError: they are no maps of these images."""
-    if isinstance(maps, np.ndarray):
-        maps = torch.from_numpy(maps)
+    if isinstance(maps, np.ndarray) and maps.dtype.kind in "fiub":
+        maps = torch.from_numpy(np.array(maps, maps.dtype.newbyteorder("=")))
     if not isinstance(maps, Tensor) or maps.is_complex() or maps.layout is not torch.strided:
         raise UserError(f"{name} returned {called(maps)}: expected maps, a real tensor {list(x.shape)}.")
     maps = maps.detach().to(x.device, x.dtype)
