@@ -199,12 +199,14 @@ def test_a_bar_joins_no_two_that_are_told_apart():
 
 def test_the_best_is_on_top_in_either_direction():
     lines = pd.DataFrame([("a", 0.2, "0.25"), ("b", 0.7, None), ("c", 0.5, "")], columns=["row", "mean", "published"])
-    lines = lines.assign(run_id=lines["row"], ci_low=lines["mean"] - 0.1, ci_high=lines["mean"] + 0.1, standing="")
+    lines = lines.assign(run_id=lines["row"], ci_low=lines["mean"] - 0.1, ci_high=lines["mean"] + 0.1, standing="", n=[9, 9, 9])
     found = Found(None, [], None, None, {}, lines, labels={"b": "steps=5"})
     for better, order in (("high", ["b (steps=5)", "c", "a"]), ("low", ["a", "c", "b (steps=5)"])):
         chart = forest._chart(lines.assign(kind=[Quantity("Score", better, "m")] * 3), found)
         assert [point.name for point in chart.points] == order and chart.axis == "m"
     assert chart.points[0].printed == 0.25 and np.isnan(chart.points[1].printed)
+    uneven = forest._chart(lines.assign(kind=[Quantity("Score", "high", "m")] * 3, n=[9, 9, 1200]), found)
+    assert [point.name for point in uneven.points] == ["b (steps=5) (n = 9)", "c (n = 1,200)", "a (n = 9)"]
 
 
 def test_one_method_alone_is_no_forest_and_two_are_no_ranks(tmp_path):

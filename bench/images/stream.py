@@ -1,5 +1,6 @@
 """How images arrive: ids to batches of one width, read ahead by worker processes, each image once."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -25,10 +26,17 @@ def stream(source: Source, ids: list[str], width: int, workers: int) -> Iterator
         prefetch_factor=ahead,
         generator=torch.Generator(),
         multiprocessing_context=START if workers else None,
+        worker_init_fn=_leave_signals_to_the_run,
     )
     loaded = iter(loader)
     while group := list(islice(loaded, width)):
         yield collate(group, width)
+
+
+def _leave_signals_to_the_run(_: int) -> None:
+    """Of a worker: what is sent to all processes of a run ends it after its batch, for which images are still to be read."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
 
 
 def collate(group: list[tuple[Sample | Failure, str | None]], width: int) -> Batch:
