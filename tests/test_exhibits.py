@@ -199,7 +199,9 @@ def test_a_bar_joins_no_two_that_are_told_apart():
 
 def test_the_best_is_on_top_in_either_direction():
     lines = pd.DataFrame([("a", 0.2, "0.25"), ("b", 0.7, None), ("c", 0.5, "")], columns=["row", "mean", "published"])
-    lines = lines.assign(run_id=lines["row"], ci_low=lines["mean"] - 0.1, ci_high=lines["mean"] + 0.1, standing="", n=[9, 9, 9])
+    lines = lines.assign(
+        run_id=lines["row"], ci_low=lines["mean"] - 0.1, ci_high=lines["mean"] + 0.1, standing="", n=[9, 9, 9]
+    )
     found = Found(None, [], None, None, {}, lines, labels={"b": "steps=5"})
     for better, order in (("high", ["b (steps=5)", "c", "a"]), ("low", ["a", "c", "b (steps=5)"])):
         chart = forest._chart(lines.assign(kind=[Quantity("Score", better, "m")] * 3), found)
