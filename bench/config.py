@@ -101,7 +101,8 @@ def _no_such_key(key: str, words: list[str]) -> str:
     for part in re.split("[./]", key):
         known = [str(name) for name in tree] if isinstance(tree, dict) else []
         if part not in known:
-            has = f" {'.'.join(place)} has {', '.join(known) or 'no keys'}." if place else ""
+            takes = [name for name in known if not name.startswith("_")]
+            has = f" {'.'.join(place)} has {', '.join(takes) or 'no keys'}." if place else ""
             meant = [f"{group}.{key}" for group in known if isinstance(tree[group], dict) and key in tree[group]]  # type: ignore[index]
             hint = f" Did you mean {', '.join(meant)}?" if meant else did_you_mean(part, known) or has
             return f"{key}: there is no such key.{hint}"
