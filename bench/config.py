@@ -13,9 +13,11 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from bench.choices import CODE, CONF, ROOT, named, own, stamps, unmistaken
+from bench.choices import CODE, CONF, ROOT, SEE, files, named, own, stamps, unmistaken
 from bench.errors import UserError, did_you_mean
 from bench.settings import settle
 from bench.text import called
@@ -139,7 +141,9 @@ def launch(main: Callable) -> None:
         sys.argv[1:] = with_own([*flags, *as_typed(words)])
         composable(sys.argv[1:])
         if not any(word.startswith("-") and word not in SWEEP for word in words):
-            composed(_first_cell(sys.argv[1 + len(flags) :]) if flags else sys.argv[1:])
+            first = _first_cell(sys.argv[1 + len(flags) :]) if flags else sys.argv[1:]
+            if first is not None:
+                composed(first)
     except UserError as error:
         sys.exit(f"error: {error}")
     try:
@@ -148,13 +152,27 @@ def launch(main: Callable) -> None:
         sys.exit(130)
 
 
-def _first_cell(words: list[str]) -> list[str]:
-    """A sweep's command line with the first of each word's values."""
+def _first_cell(words: list[str]) -> list[str] | None:
+    """A sweep's command line with the first of each word's values; None: some sweeper alone knows them (`interval`).
+    UserError: there are none.
+    """
     read = OverridesParser.create().parse_overrides(words)
-    return [
-        f"{word.get_key_element()}={next(word.sweep_string_iterator())}" if word.is_sweep_override() else given
-        for word, given in zip(read, words, strict=True)
-    ]
+    try:
+        return [_first_value(word, given) for word, given in zip(read, words, strict=True)]
+    except HydraException:
+        return None
+
+
+def _first_value(word: Override, given: str) -> str:
+    if not word.is_sweep_override():
+        return given
+    key, value = word.get_key_element(), word.value()
+    if isinstance(value, Glob):
+        names = value.filter(list(files(word.key_or_group)))
+        if not names:
+            raise UserError(f"{given}: no {word.key_or_group} has such a name.{SEE.get(word.key_or_group, '')}")
+        return f"{key}={names[0]}"
+    return f"{key}={next(word.sweep_string_iterator())}"
 
 
 def composable(overrides: list[str]) -> None:

@@ -154,6 +154,10 @@ def test_what_hydra_would_refuse_is_refused_before_it_and_a_sweep_may_say_so_any
     assert status("method=ig,sm") == "error: method=ig,sm: several are a sweep, -m method=ig,sm."
     assert status("method=ig,sm -m").startswith("words: ['-m', ")
     assert status("method=ig -m method.steps=3,4 data.limit=2").startswith("words: ['-m', ")
+    assert status('-m method=glob("[a-b]*",exclude=[agi])').startswith("words: ['-m', ")
+    assert status("-m method=glob(zz*)").startswith("error: method=glob(zz*): no method has such a name.")
+    for values in ("range(3,9)", "choice(3,4)", "interval(3,9)", "shuffle(3,4)", "sort(range(3,9),reverse=true)"):
+        assert status(f"-m method=ig method.steps={values}").startswith("words: ['-m', ")
 
 
 @pytest.mark.parametrize(
