@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import UserError, did_you_mean
 from bench.ranges import MISSING, Between, Colour, Form, Length, Seed, Share, checked, kinds, shown
+from bench.text import one_line
 
 Images = Annotated[int, Between(1)]  # how many
 Pixels = Annotated[int, Between(8, 8192)]  # of a side
@@ -192,7 +193,7 @@ def _builder(settings: Mapping[str, object], where: str) -> Callable | None:
     try:
         builder = pkgutil.resolve_name(target)  # type: ignore[arg-type]
     except Exception as error:  # whatever somebody's module raises
-        why = " ".join(str(error).split())[:300]
+        why = one_line(error, 300)
         raise UserError(
             f"{where}._target_={shown(target)}: cannot be imported ({type(error).__name__}: {why})."
         ) from error

@@ -15,6 +15,11 @@ def a_kind(value: object) -> str:
     return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
 
 
+def one_line(error: object, most: int) -> str:
+    """What an error says, in one line of at most so many letters."""
+    return " ".join(str(error).split())[:most]
+
+
 def number(text: str) -> float | None:
     """10.0 of '10'; None of a word."""
     try:

@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.networks.layers import HOOKS
 from bench.store import code
 from bench.text import a_kind
 
 PLAIN = (int, float, complex, str, bytes, bool, types.NoneType, torch.dtype, torch.device, np.dtype)
 OF_ANY = {*vars(nn.Module())}
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 Seen = dict[int, tuple[Any, str]]  # {id: the object, its digest}; the object, so that nothing else gets its id
 
 

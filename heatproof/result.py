@@ -154,9 +154,7 @@ class Result:
                 shared = scores.dropna()
                 if shared.empty:
                     continue
-                groups = means.classes(
-                    images[self.run_ids[first, metric]].loc[shared.index], images[self.run_ids[first, metric]]
-                )
+                groups = means.classes_of(images[self.run_ids[first, metric]], shared.index)
                 pairs = marks.pairs(shared.to_numpy(), groups)
                 i, j = list(shared).index(first), list(shared).index(second)
                 difference, reach = pairs.difference[i, j], pairs.reach[i, j]

@@ -84,7 +84,7 @@ def refused(net, **settings):
         (lambda net, x, z: torch.arange(6.0).expand(len(x), -1), "answers different pictures alike"),
         (lambda net, x, z: z if torch.is_grad_enabled() else z * 1.1, "otherwise where gradients are followed"),
         (lambda net, x, z: z + (torch.arange(len(x))[:, None] > 3) * torch.arange(6), "at another place of a batch"),
-        (lambda net, x, z: F.one_hot(z.argmax(dim=1), 6).float(), "no gradient reaches its input"),
+        (lambda net, x, z: F.one_hot(2 + (x[:, 0, 0, 1] > x[:, 0, 0, 2]).long(), 6).float(), "No gradient of Wrapped"),
         (lambda net, x, z: z / 0, "answers a picture with NaN or infinity"),
         (lambda net, x, z: z.half(), "answers in float16; half precision is not measured"),
         (lambda net, x, z: drifting(net, z), "changes seen whenever it is asked"),

@@ -24,9 +24,8 @@ from bench.typed import made_again
 OURS = "Heatproof"
 TITLE = "Heatproof beside others"
 LEAST = (
-    "Times as long: of the least seconds on both sides, as what interferes can only slow a measurement "
-    "down; in brackets the median "
-    "and both ends of what each round says. Above 1 Heatproof is faster."
+    "Times as long: of the least seconds on both sides, as what interferes can only slow a measurement down; in brackets "
+    "the median and both ends of what each round says. Above 1 Heatproof is faster."
 )
 FAIR = (
     "All sides run in one process, where memory that is freed is kept for the next pass, which a script does not have by "

@@ -19,7 +19,7 @@ from bench.images.files import fingerprint, marked
 from bench.images.pictures import prepared
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import Sample
-from bench.text import a_kind
+from bench.text import a_kind, one_line
 
 ID = 12  # digits of the digest that an image without a name goes by
 
@@ -80,7 +80,7 @@ def plain(image: Any, id: str) -> Tensor | Image.Image:
     try:
         return _pixels(image, id)
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:  # sparse, quantised, of objects, …
-        why = " ".join(str(error).split())[:150]
+        why = one_line(error, 150)
         raise UserError(f"image {id} cannot be read as numbers ({why}): give a plain array or tensor.") from error
 
 
@@ -92,7 +92,7 @@ def _loaded(image: Image.Image, id: str) -> Image.Image:
         if min(image.size) < 1:
             raise ValueError(f"it has {image.size[0]} × {image.size[1]} pixels")
     except Exception as error:  # what Pillow raises depends on where the file is broken
-        why = " ".join(str(error).split())[:150] or type(error).__name__
+        why = one_line(error, 150) or type(error).__name__
         raise UserError(f"image {id} is a picture that cannot be read: {why}.") from error
     return image
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import ImageError
+from bench.text import one_line
 
 Image.init()
 # no others: some of Pillow's formats run programs
@@ -68,7 +69,7 @@ def read_picture(content: bytes, name: str, upright: bool) -> Image.Image:
         except Image.DecompressionBombError as error:
             raise ImageError(f"{name}: more than {PIXELS:,} pixels; make it smaller") from error
         except Exception as error:  # what Pillow raises depends on the format and on where the file is broken
-            said = " ".join(str(error).split())[:120] or type(error).__name__
+            said = one_line(error, 120) or type(error).__name__
             raise ImageError(f"{name}: broken, or of a kind that is not read; save it anew ({said})") from error
 
 

@@ -1,4 +1,4 @@
-"""A network is examined when it is opened, before anything that costs: five passes of two images, one of eight.
+"""A network is examined when it is opened, before anything that costs: four passes of two images, one of eight.
 
 What would make every number wrong without a word is refused in one sentence; what is merely unusual is a warning.
 """
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.errors import UserError
 from bench.networks.layers import probes
 from bench.networks.network import Network
+from bench.text import one_line
 
 TOLERANCE = 1e-3  # of the largest logit: more than rounding
 PLACES = 8  # of a batch
@@ -48,17 +49,14 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
         "gives another answer when the same image is shown again (dropout that eval() does not reach?)": again - logits,
         "gives an image another answer alone than among others (batch statistics?)": alone - logits[:1],
     }
-    odd = [what for what, apart in unsteady.items() if apart.abs().max() > TOLERANCE * logits.abs().max()]
+    odd = [what for what, apart in unsteady.items() if _beyond_rounding(apart, logits)]
     odd += [f"changes {name} whenever it is asked (a running mean?)" for name in moved[:1]]
     if odd and not allow_chance:
-        raise UserError(
-            f"{network.name} {odd[0]}: no score of it would mean anything. Mend its forward, or say "
-            "compute.allow_chance=true."
-        )
+        raise _meaningless(network, odd[0])
     warnings += [f"{network.name} {what}" for what in odd]
+    _differentiable(network, x, None if allow_chance else logits)
     if not allow_chance:
-        _one_function(network, logits, x)
-    _differentiable(network, x)
+        _alike_everywhere(network, logits, x)
     if (logits >= 0).all() and torch.allclose(logits.sum(dim=1), torch.ones(2, dtype=logits.dtype), atol=1e-3):
         warnings.append(
             f"the outputs of {network.name} add up to 1 as probabilities do; Heatproof takes them for logits and applies a "
@@ -67,25 +65,22 @@ def examine(network: Network, allow_chance: bool = False) -> tuple[int, list[str
     return logits.shape[1], warnings
 
 
-def _one_function(network: Network, logits: Tensor, x: Tensor) -> None:
-    """UserError: it is another function where gradients are asked for, or of an image at another place of a batch.
+def _beyond_rounding(apart: Tensor, logits: Tensor) -> bool:
+    return bool(apart.abs().max() > TOLERANCE * logits.abs().max())
 
-    logits: of x, without gradients.
-    """
-    with streams_kept(), torch.enable_grad():
-        followed = _logits(network, x.clone().requires_grad_()).detach()
+
+def _meaningless(network: Network, what: str) -> UserError:
+    return UserError(
+        f"{network.name} {what}: no score of it would mean anything. Mend its forward, or say compute.allow_chance=true."
+    )
+
+
+def _alike_everywhere(network: Network, logits: Tensor, x: Tensor) -> None:
+    """UserError: an image has another answer at another place of a batch.  logits: of x."""
     with streams_kept(), torch.no_grad():
         places = _logits(network, x[:1].repeat(PLACES, 1, 1, 1))
-    apart = {
-        "answers otherwise where gradients are followed (torch.is_grad_enabled()?)": followed - logits,
-        "gives an image another answer at another place of a batch": places - places[:1],
-    }
-    for what, far in apart.items():
-        if far.abs().max() > TOLERANCE * logits.abs().max():
-            raise UserError(
-                f"{network.name} {what}: no score of it would mean anything. Mend its forward, or say "
-                "compute.allow_chance=true."
-            )
+    if _beyond_rounding(places - places[:1], logits):
+        raise _meaningless(network, "gives an image another answer at another place of a batch")
 
 
 def _same(before: Tensor | None, now: Tensor) -> bool:
@@ -142,7 +137,7 @@ def _logits(network: Network, x: Tensor) -> Tensor:
                 f"{network.name} takes images of {first.in_channels} channels; Heatproof explains R, G and B. Wrap it in a "
                 "module that makes of three what it takes."
             ) from error
-        why = " ".join(str(error).split())[:200]
+        why = one_line(error, 200)
         size = network.preprocessing.size
         raise UserError(
             f"{network.name} fails on images of {size} × {size}: {why} ({type(error).__name__})."
@@ -179,18 +174,23 @@ def _described(output: object, images: int) -> str:
     return article
 
 
-def _differentiable(network: Network, x: Tensor) -> None:
-    """UserError: logits vary with the image, and no gradient says so."""
+def _differentiable(network: Network, x: Tensor, answered: Tensor | None) -> None:
+    """UserError: logits vary with the image, and no gradient says so; or they are others where gradients are followed.
+
+    answered: the logits without gradients; None: they need not be these.
+    """
     x = x.clone().requires_grad_()
     with streams_kept(), torch.enable_grad(), torch.autograd.graph.disable_saved_tensors_hooks(CHECKPOINTS):
         logits = _logits(network, x)
+        if answered is not None and _beyond_rounding(logits.detach() - answered, answered):
+            raise _meaningless(network, "answers otherwise where gradients are followed (torch.is_grad_enabled()?)")
         try:
             first = logits[0, 0] if logits[0, 0].requires_grad else logits.sum()
             gradient = torch.autograd.grad(first, x, allow_unused=True)[0] if logits.requires_grad else None
         except Exception as error:  # whatever somebody's backward raises
             if "checkpoint" in str(error):
                 raise UserError(_checkpoints(network)) from error
-            why = " ".join(str(error).split())[:200]
+            why = one_line(error, 200)
             raise UserError(f"{network.name} cannot be differentiated: {why} ({type(error).__name__}).") from error
     if gradient is None and torch.equal(logits[0], logits[1]):
         raise UserError(
@@ -198,7 +198,7 @@ def _differentiable(network: Network, x: Tensor) -> None:
             "attribute. Does its forward use what it is given?"
         )
     varies = bool(logits[0, 0] != logits[1, 0])
-    if varies and (gradient is None or not gradient.any()):
+    if gradient is None or varies and not gradient.any():
         raise UserError(
             f"No gradient of {network.name} reaches its input, and most methods follow it: its forward detaches, rounds, or "
             "runs under no_grad."

@@ -52,6 +52,9 @@ class Output:
     norm: bool = False  # of a normalisation
 
 
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")  # of a module, by torch
+
+
 def probes(size: int, like: Tensor) -> Tensor:
     """Two images that are nowhere flat, [2, 3, size, size], in [0, 1]."""
     ramp = torch.arange(3 * size * size, dtype=like.dtype, device=like.device)

@@ -42,7 +42,7 @@ def shares(
                 three = np.stack([scores[i] for i in (k, control[CHANCE], control[CEILING])], axis=1)
                 whole = ~np.isnan(three).any(axis=1)
                 if (key := whole.tobytes()) not in classes:
-                    classes[key] = means.classes(images[run].loc[table.index[whole]], images[run])
+                    classes[key] = means.classes_of(images[run], table.index[whole])
                 found[k] = share(three[whole], kind.sign, classes[key], draws)
     columns = pd.DataFrame([*found], index=numbers.index, columns=["share", "share_low", "share_high"])
     return pd.concat([numbers, columns], axis=1)

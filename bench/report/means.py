@@ -90,6 +90,11 @@ def side_by_side(
     return pd.DataFrame(found)
 
 
+def classes_of(run: pd.DataFrame, images: pd.Index) -> np.ndarray | None:
+    """`classes` of some of a run's images.  run: its scored rows, by image."""
+    return classes(run.loc[images], run)
+
+
 def classes(rows: pd.DataFrame, whole: pd.DataFrame | None = None) -> np.ndarray | None:
     """The class of each row, what intervals and marks resample; None where not every one is known, or where all classes that
     there are have images: then they are no sample.

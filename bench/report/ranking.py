@@ -43,7 +43,7 @@ def beside(
             if len(scores):
                 heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"
                 header = ["Method", f"{kind.title}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
-                classes = means.classes(images[measured.iloc[0]].loc[scores.index], images[measured.iloc[0]])
+                classes = means.classes_of(images[measured.iloc[0]], scores.index)
                 below = [_agreement(scores[_ranked(scores, there)], there, kind, classes)]
                 ranked = Table(heading, columns(*header), _rows(scores, there, classes, draws), below=below, of=key)
                 found.setdefault(key, []).append(ranked)

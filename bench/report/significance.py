@@ -89,9 +89,7 @@ def compare(
         for group in groups:
             if len(group) > 1:
                 shared = scores[group].dropna()
-                of = means.classes(
-                    images[measured["run_id"][group[0]]].loc[shared.index], images[measured["run_id"][group[0]]]
-                )
+                of = means.classes_of(images[measured["run_id"][group[0]]], shared.index)
                 standing, said = _compared(measured.loc[group], shared, kind, of, len(measured))
                 standings.update(pd.Series(standing, dtype="object"))
                 lines += [line for line in said if line not in lines]
@@ -162,8 +160,7 @@ def _compared(
     lines = _ranking(measured, scores, kind, classes)
     if not of.marked:
         units = plural(len(scores), "image") if classes is None else f"images of {len({*classes})} classes"
-        of_all = len(measured) == len(scores.columns) == everybody
-        who = "Nothing is marked" if of_all else f"No marks among {', '.join(measured['row'])}"
+        who = "Nothing is marked" if len(measured) == everybody else f"No marks among {', '.join(measured['row'])}"
         return {}, [*lines, f"{who}: {units}, a mark takes {intervals.FEW}."]
     names = ["best" if k == of.first else "level" if best else "" for k, best in enumerate(of.best)]
     order = np.argsort(-kind.sign * scores.mean().to_numpy(), kind="stable")

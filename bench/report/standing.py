@@ -105,7 +105,7 @@ def tables(lines: pd.DataFrame, rows: pd.DataFrame, runs: Mapping[str, dict]) ->
             group = next(group for group in significance.comparable(scores, under) if own in group)
             apart |= {row: int(scores[row].notna().sum()) for row in scores if row not in group}
             shared = scores[group].dropna()
-            classes = means.classes(images[of.loc[own, "run_id"]].loc[shared.index], images[of.loc[own, "run_id"]])
+            classes = means.classes_of(images[of.loc[own, "run_id"]], shared.index)
             entries += _entries(kind.title + ARROWS[kind.better], standing(shared, own, kind.sign, classes))
         if entries:
             heading = f"Where it stands: {model} · {metric} · {data}"

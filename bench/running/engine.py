@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.networks.network import Network
 from bench.running import exported
-from bench.text import plural
+from bench.text import one_line, plural
 from bench.types import Images, Logits
 
 BOUND = {
@@ -121,7 +121,7 @@ def compiled(network: Network) -> Run:
         try:
             return net((x - network.mean) / network.std)
         except torch._dynamo.exc.TorchDynamoException as error:
-            why = " ".join(str(error).split())[:200]
+            why = one_line(error, 200)
             raise UserError(f"compute.engine=compile: torch cannot compile {network.name} here ({why}).") from error
 
     return run

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.networks.layers import HOOKS
 from bench.notes import listening
 from bench.running.guests import Guest, called
 from bench.running.job import Job
@@ -35,9 +36,8 @@ def network_state(job: Job) -> tuple:
     how many hooks look on.
     """
     network = job.network
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     modules = [
-        (name, id(module), module.training, *(len(getattr(module, of)) for of in hooks))
+        (name, id(module), module.training, *(len(getattr(module, of)) for of in HOOKS))
         for name, module in network.named_modules()
     ]
     normalised = [network.get_buffer(name).tolist() for name in ("mean", "std")]

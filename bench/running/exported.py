@@ -25,6 +25,7 @@ from bench.errors import UserError
 from bench.networks.layers import probes
 from bench.networks.network import Network
 from bench.store.atomic import atomic_write
+from bench.text import one_line
 from bench.types import Images, Logits
 
 PROVIDERS = {  # what a user says: ONNX Runtime's name, the device it computes on, the package that has it
@@ -195,7 +196,7 @@ def _culprit(error: BaseException) -> str:
 
 
 def _first(error: object) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+    return one_line(error, 300).rstrip(".")
 
 
 def _library(name: str) -> ModuleType:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from bench.errors import UserError
 from bench.rng import Rng
 from bench.store import code
-from bench.text import a_kind
+from bench.text import a_kind, one_line
 from bench.types import Images, Targets
 
 DRAWING = ("beartype",)  # checks of types that draw from Python's generator which of many items they look at
@@ -111,7 +111,7 @@ def _where(error: Exception, code: Callable) -> str:
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or "no more is said"
+    return one_line(error, 300) or "no more is said"
 
 
 def called(value: Any) -> str:

@@ -34,9 +34,7 @@ def exhibit(lines: pd.DataFrame, runs: dict[str, dict], plan: DictConfig | None,
             shared = scores[group].dropna()
             if len(group) > 2 and len(shared) > 1:
                 names = {k: forest.named(measured["row"][k], measured["run_id"][k], found) for k in group}
-                of_images = means.classes(
-                    images[measured["run_id"][group[0]]].loc[shared.index], images[measured["run_id"][group[0]]]
-                )
+                of_images = means.classes_of(images[measured["run_id"][group[0]]], shared.index)
                 title = kind.title + ARROWS[kind.better]
                 charts.append(chart(shared.rename(columns=names), title, kind.sign, of_images))
         if charts:

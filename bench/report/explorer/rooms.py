@@ -166,7 +166,7 @@ class Room:
         return self.found.curves.of(tuple(cell[part] for part in PARTITIONS), run_id, SIDES)
 
     def _classes(self, run_id, images: pd.Index) -> np.ndarray | None:
-        return means.classes(self.images[run_id].loc[images], self.images[run_id])
+        return means.classes_of(self.images[run_id], images)
 
 
 def _once(scores: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
