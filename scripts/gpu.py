@@ -171,7 +171,7 @@ def contracts(wanted: Wanted, left: float) -> Iterator[str]:
         "no:benchmark",
         f"--device={wanted.device}",
     ]
-    files = ["tests/test_every_method.py", "tests/test_every_metric.py"]
+    files = ["tests/test_every_method.py", "tests/test_every_metric.py", "tests/test_rng.py"]
     done = subprocess.run(
         [*command_line, "-n", str(wanted.processes), *files], capture_output=True, text=True, timeout=left
     )

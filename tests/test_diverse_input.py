@@ -57,7 +57,7 @@ def test_sizes_and_places_at_224(rate, sizes, canvas):
     assert min(starts[0]) == 0
     assert max(starts[0]) > 0.8 * (len(sizes) - 1)
     assert not torch.equal(*starts)
-    assert 0.4 < (coin < 0.5).double().mean() < 0.6
+    assert 0.4 < (coin < 0.5).mean() < 0.6
 
 
 class Weighted(nn.Module):

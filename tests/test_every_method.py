@@ -20,8 +20,6 @@ from bench.rng import Rng
 from bench.running.job import bind
 
 WAITS = {  # of a method for the device, for four images, where there are any: at most so many, and so many a pass
-    **dict.fromkeys(["attexplore", "attexplore_difgsm", "attexplore_tifgsm"], (0, 1)),  # which images are resized
-    **dict.fromkeys(["attexplore_difgsm_as_published", "attexplore_tifgsm_as_published"], (0, 1)),
     "ceiling": (0, 0.1),  # a search: what is tried next depends on what was best
     "deeplift": (0, 1),  # whether its rules hold on this network
     "ablationcam": (18, 0),  # which layer is read, of what shape

@@ -79,3 +79,20 @@ def test_uniform_never_reaches_its_ends():
     u = Rng(0, "a", ["i"]).uniform(200_000)
     assert u.min() > 0
     assert u.max() < 1
+
+
+def test_draws_at_hand_are_those_of_the_device():
+    rng, plain = Rng(0, "view", ["cat", "dog"]), Rng(0, "view", ["cat", "dog"])
+    assert (rng.uniform_at_hand(4) == plain.uniform(4).numpy()).all()
+    assert (rng.for_images(torch.tensor([1])).uniform_at_hand(4) == plain.uniform(4)[1:].numpy()).all()
+
+
+def test_a_gpu_deals_what_a_cpu_deals(device):
+    """One fused kernel there, step by step here."""
+    if device.type != "cuda":
+        pytest.skip("asks for --device=cuda")
+    there, here = (Rng(3, "sg", ["cat", "dog", "fox"], place) for place in (device, "cpu"))
+    for shape in ((3, 50, 50), (7,), (), (1, 1)):
+        assert torch.equal(there.uniform(*shape).cpu(), here.uniform(*shape))
+        assert torch.equal(there.integers(1 << 62, *shape).cpu(), here.integers(1 << 62, *shape))
+        torch.testing.assert_close(there.normal(*shape).cpu(), here.normal(*shape), rtol=1e-6, atol=1e-6)

@@ -12,10 +12,10 @@ Agrees with: torch's `interpolate`, `pad` and, where the canvas is shrunk back, 
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.exact import double
 from bench.ranges import Between
 from bench.rng import Rng
 from bench.types import Images, Objective
@@ -36,56 +36,54 @@ def diverse_gradient(
     if probability == 0:
         return input_gradient(model, x, objective)
     view, coin = random_view(rng, x, rate=rate)
-    shown = (coin < probability).expand(len(x)).nonzero()[:, 0].to(x.device)  # the coin of a run is that of all
+    shown = np.flatnonzero(np.broadcast_to(coin < probability, len(x)))  # the coin of a run is that of all
     if not len(shown):
         return input_gradient(model, x, objective)
     rows, columns = view.of(shown).matrices(x, resize_back=resize_back)
     if rows.shape[2] != rows.shape[3]:  # all images have it
         return rows.mT @ input_gradient(model, rows @ x @ columns.mT, objective) @ columns
+    places = torch.from_numpy(shown).to(x.device, non_blocking=True)
     seen = x.clone(memory_format=torch.contiguous_format)
-    seen[shown] = rows @ seen[shown] @ columns.mT
+    seen[places] = rows @ seen[places] @ columns.mT
     gradient = input_gradient(model, seen, objective)
-    gradient[shown] = rows.mT @ gradient[shown] @ columns
+    gradient[places] = rows.mT @ gradient[places] @ columns
     return gradient
 
 
 @dataclass(frozen=True)
 class View:
-    """Of each image: its new side, and where it lies on the canvas.  Whole numbers, [B]."""
+    """Of each image: its new side, and where it lies on the canvas. At hand, as it is decided before it is computed with."""
 
-    size: Tensor
-    top: Tensor
-    left: Tensor
+    places: np.ndarray  # [3, B], whole numbers: size, top, left
     canvas: int
 
-    def of(self, images: Tensor) -> "View":
+    def of(self, images: np.ndarray) -> "View":
         """Of some of the images; the one view of a run is of them all."""
-        one = len(self.size) == 1
-        size, top, left = (values if one else values[images] for values in (self.size, self.top, self.left))
-        return View(size, top, left, self.canvas)
+        return self if self.places.shape[1] == 1 else View(self.places[:, images], self.canvas)
 
     def matrices(self, x: Images, *, resize_back: bool) -> tuple[Tensor, Tensor]:
         """rows and columns, [B, 1, side', side]."""
         side, canvas = x.shape[3], self.canvas
-        rows, columns = placed(self.size, self.top, side, canvas), placed(self.size, self.left, side, canvas)
+        size, top, left = torch.from_numpy(self.places).to(x.dtype).to(x.device, non_blocking=True)
+        rows, columns = placed(size, top, side, canvas), placed(size, left, side, canvas)
         if resize_back and canvas != side:
-            one = self.size[:1]
+            one = size[:1]
             back = placed(torch.full_like(one, side), torch.zeros_like(one), canvas, side)
             rows, columns = back @ rows, back @ columns
         return rows, columns
 
 
-def random_view(rng: Rng, x: Images, *, rate: float) -> tuple[View, Tensor]:
+def random_view(rng: Rng, x: Images, *, rate: float) -> tuple[View, np.ndarray]:
     """A view of each image, and a coin in (0, 1), [B]. Four draws an image: size, top, left, coin.
 
     A side of 224 becomes one of 224 … 256 on a canvas of 257 at rate 1.15, one of 201 … 223 on a canvas of 224 at 0.9.
     """
     side = x.shape[3]
     smallest, canvas = sorted((side, int(side * rate)))
-    draw = double(rng.uniform(4))  # [B, 4]; in float32 a product could round up to the end that is left out
-    size = smallest + (draw[:, 0] * (canvas - smallest)).floor()
-    top, left = (draw[:, 1:3] * (canvas - size)[:, None]).floor().to(x.dtype).to(x.device).unbind(dim=1)
-    return View(size.to(x.dtype).to(x.device), top, left, canvas), draw[:, 3]
+    draw = rng.uniform_at_hand(4).astype(np.float64)  # in float32 a product could round up to the end that is left out
+    size = smallest + np.floor(draw[:, 0] * (canvas - smallest))
+    top, left = np.floor(draw[:, 1:3].T * (canvas - size))
+    return View(np.stack([size, top, left]), canvas), draw[:, 3]
 
 
 def placed(size: Tensor, offset: Tensor, side: int, canvas: int) -> Tensor:
