@@ -129,20 +129,24 @@ def elementwise(f: Callable, *args, in_place: bool = False, **kwargs) -> Tensor:
     i, *others = (i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad)
     if others:
         return f(*args, **kwargs)
-    x = args[i]
-    made = _Rescaled.apply(x, lambda z: f(*args[:i], z, *args[i + 1 :], **kwargs), in_place)
+    plain = getattr(torch.ops.aten, f.__name__.removesuffix("_")) if in_place else f
+
+    def at(function: Callable) -> Callable[[Tensor], Tensor]:
+        return lambda z: function(*args[:i], z, *args[i + 1 :], **kwargs)
+
+    made = _Rescaled.apply(args[i], at(f), at(plain), in_place)
     return f(*args, **kwargs) if made is None else made
 
 
 class _Rescaled(torch.autograd.Function):
-    """f(x), or None where f changes the shape; its gradient is the slope. In place it is computed as f does it."""
+    """f(x), or None where f changes the shape; its gradient is the slope.  plain: f, in place or not, never in place."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, f: Callable, in_place: bool) -> Tensor | None:
+    def forward(ctx, x: Tensor, f: Callable, plain: Callable, in_place: bool) -> Tensor | None:
         image, baseline = x.chunk(2)
         apart = image - baseline
         together = _meet(image, baseline, apart)
-        derivative = _derivative(f, x) if together.any() else None
+        derivative = _derivative(plain, x)  # on images there are always places where it is asked for
         y = f(x)
         if y.shape != x.shape:
             return None
@@ -150,25 +154,22 @@ class _Rescaled(torch.autograd.Function):
             ctx.mark_dirty(x)
         image, baseline = y.chunk(2)
         quotient = (image - baseline).div_(apart)  # both halves have it
-        if derivative is None:
-            slope = quotient.nan_to_num_(0, 0, 0)
-        else:
-            slope = torch.where(torch.cat([together] * 2), derivative, torch.cat([quotient] * 2)).nan_to_num_(0, 0, 0)
+        slope = torch.where(together, derivative.unflatten(0, (2, -1)), quotient).nan_to_num_(0, 0, 0)
         ctx.save_for_backward(slope)
         return y
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (slope,) = ctx.saved_tensors
-        if len(slope) == len(gradient):
-            return gradient * slope, None, None
-        return (gradient.unflatten(0, (2, -1)) * slope).flatten(0, 1), None, None
+        return gradient * slope.flatten(0, 1), None, None, None
 
 
 def _derivative(f: Callable, x: Tensor) -> Tensor:
+    """f'(x), number by number."""
     with torch.enable_grad():
         point = x.detach().requires_grad_()
-        return torch.autograd.grad(f(point.clone()).sum(), point)[0]
+        y = f(point)
+        return torch.autograd.grad(y, point, torch.ones_like(y[:1]).expand_as(y))[0]
 
 
 def product(f: Callable, a: Tensor | int | float, b: Tensor | int | float, *rest, **kwargs) -> Tensor:
