@@ -83,22 +83,21 @@ def advance(
     is still too far then, else as far as is needed.
     """
     share = share.clamp_min(low)
-    room = (high - share) * length  # what each can still add
+    room = (high - share).mul_(length)  # what each can still add
     need = room.sum(dim=1, keepdim=True) + (1 - high) * length.sum(dim=1, keepdim=True) - goal
     size = int(fraction * (share.shape[1] - 1)) + 1
-    group, beyond = (
-        torch.zeros_like(room),
-        [room.sum(dim=1, keepdim=True)],
-    )  # beyond: the room of all groups from here on
-    for limit in limits(slope.masked_fill(room == 0, math.inf), size):
-        past = torch.gt(slope, limit, out=torch.empty_like(room))
-        beyond.append((room * past).sum(dim=1, keepdim=True))
+    slope = slope.masked_fill(room == 0, math.inf)
+    none, group = torch.zeros((), dtype=room.dtype, device=room.device), torch.zeros_like(room, dtype=torch.int16)
+    beyond, theirs = [room.sum(dim=1, keepdim=True)], torch.empty_like(room)  # the room of all groups from here on
+    for limit in limits(slope, size):
+        past = slope > limit
+        beyond.append(torch.where(past, room, none, out=theirs).sum(dim=1, keepdim=True))
         group.add_(past)
     left = torch.cat([*beyond, torch.zeros_like(need)], dim=1)
     left, rooms = need - left[:, :1] + left[:, :-1], left[:, :-1] - left[:, 1:]  # [B, groups]
     there = left <= TOLERANCE + TOLERANCE * goal
     part = torch.where(there, 0, (left / rooms).clamp(max=1))  # of its room, by group
-    return torch.lerp(share, torch.full_like(need, high), part.gather(1, group.long()))
+    return torch.lerp(share, torch.full_like(need, high), part.gather(1, group.long()), out=share)
 
 
 def limits(free: Tensor, size: int) -> list[Tensor]:

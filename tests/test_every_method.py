@@ -163,6 +163,8 @@ def test_a_walk_does_not_wait_for_the_device(request, method, cnn, x, target):
 
 
 def test_on_apples_gpu_its_maps_are_those_of_a_cpu(method, cnn, x, target):
+    if x.device.type != "cpu":
+        pytest.skip("a CPU poses as one")
     if method.func.__module__.startswith("methods.external"):
         pytest.skip("of another library")
     cnn, x = cnn.float(), x.float()

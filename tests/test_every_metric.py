@@ -126,6 +126,8 @@ def test_a_game_does_not_wait_for_the_device(metric, cnn, x, target):
 
 
 def test_on_apples_gpu_its_numbers_are_those_of_a_cpu(metric, cnn, x, target):
+    if x.device.type != "cpu":
+        pytest.skip("a CPU poses as one")
     cnn, x = cnn.float(), x.float()
     expected = judge(metric, cnn, x, target, [0, 1])
     with Mps():
