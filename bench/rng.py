@@ -8,6 +8,7 @@ and on how much was drawn before, never on batch mates, batch size, shard or ord
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -140,13 +141,17 @@ def _fused_uniform() -> Callable[..., Tensor]:
     """
     mixed = " ".join(f"word = (word ^ (word >> {shift})) * {factor:#x}ull;" for shift, factor in MIX)
     body = f"{mixed} word = (word ^ (word >> 31)) ^ both(second, second_high); {mixed}"
-    return torch.cuda.jiterator._create_jit_fn(
+    kernel = torch.cuda.jiterator._create_jit_fn(
         "template <typename T> unsigned long long both(T low, T high) {"
         " return (unsigned long long)(unsigned)high << 32 | (unsigned)low; }"
         "template <typename T> T uniform(T first, T first_high, T second, T second_high, T step, T step_high) {"
         f" unsigned long long word = both(first, first_high) + both(step, step_high); {body}"
         f" return __float_as_int(((float)(int)(word >> 41) + 0.5f) * {2.0**-23!r}f); }}"
     )
+    with warnings.catch_warnings():  # of a home in which nothing can be kept: it is compiled once a process then
+        warnings.simplefilter("ignore")
+        kernel(*[torch.zeros(1, dtype=torch.int32, device="cuda")] * 6)
+    return kernel
 
 
 def _halves(words: Tensor) -> Sequence[Tensor]:

@@ -42,7 +42,7 @@ def diverse_gradient(
     rows, columns = view.of(shown).matrices(x, resize_back=resize_back)
     if rows.shape[2] != rows.shape[3]:  # all images have it
         return rows.mT @ input_gradient(model, rows @ x @ columns.mT, objective) @ columns
-    places = torch.from_numpy(shown).to(x.device, non_blocking=True)
+    places = sent(torch.from_numpy(shown), x.device)
     seen = x.clone(memory_format=torch.contiguous_format)
     seen[places] = rows @ seen[places] @ columns.mT
     gradient = input_gradient(model, seen, objective)
@@ -64,7 +64,7 @@ class View:
     def matrices(self, x: Images, *, resize_back: bool) -> tuple[Tensor, Tensor]:
         """rows and columns, [B, 1, side', side]."""
         side, canvas = x.shape[3], self.canvas
-        size, top, left = torch.from_numpy(self.places).to(x.dtype).to(x.device, non_blocking=True)
+        size, top, left = sent(torch.from_numpy(self.places).to(x.dtype), x.device)
         rows, columns = placed(size, top, side, canvas), placed(size, left, side, canvas)
         if resize_back and canvas != side:
             one = size[:1]
@@ -84,6 +84,13 @@ def random_view(rng: Rng, x: Images, *, rate: float) -> tuple[View, np.ndarray]:
     size = smallest + np.floor(draw[:, 0] * (canvas - smallest))
     top, left = np.floor(draw[:, 1:3].T * (canvas - size))
     return View(np.stack([size, top, left]), canvas), draw[:, 3]
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """On the device, without waiting for it: out of pinned memory, as a GPU may else be waited for."""
+    if device.type == "cuda":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def placed(size: Tensor, offset: Tensor, side: int, canvas: int) -> Tensor:
