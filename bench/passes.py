@@ -40,7 +40,7 @@ def through(run: Callable[[Tensor, Tensor], Seen], frames: Iterable[Tensor], n: 
         waiting.append(frame[:n])
         if sum(map(len, waiting)) >= len(frame):
             rows = torch.cat(waiting)
-            waiting = [rows[len(frame) :]]
+            waiting = [rest] if len(rest := rows[len(frame) :]) else []
             ready.append(run(rows[: len(frame)], _places(sent, rows[: len(frame)], n)))
             sent += len(frame)
         yield from _whole(ready, n, len(frame))

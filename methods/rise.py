@@ -45,7 +45,7 @@ def rise(
     def masked() -> Iterator[Images]:
         for _ in range(masks):
             shown.append(random_mask(rng, x, cells, share))
-            yield (x * shown[-1]).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
+            yield x * shown[-1]
 
     @torch.no_grad()
     def seen(images: Images, places: Tensor) -> tuple[Tensor]:

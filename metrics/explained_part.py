@@ -2,7 +2,6 @@
 Balasubramanian, WACV 2018 (Grad-CAM++), https://arxiv.org/abs/1710.11063, Section 4.1: the map, scaled to [0, 1], times x.
 """
 
-import torch
 from torch import Tensor
 
 from bench.exact import double
@@ -16,5 +15,5 @@ def whole_and_part(batch: MapBatch) -> tuple[Tensor, Tensor]:
     heat = batch.attribution.mean(dim=1, keepdim=True)
     low, high = heat.amin(dim=(2, 3), keepdim=True), heat.amax(dim=(2, 3), keepdim=True)
     shown = (heat - low) / (high - low).where(high > low, 1)
-    part = batch.read((batch.x * shown).contiguous(memory_format=torch.channels_last))  # as images are placed
+    part = batch.read(batch.x * shown)
     return double(batch.clean()["probability"]), double(part["probability"])

@@ -42,7 +42,7 @@ EDGES = {  # weight; the one end's rows and columns, the other's
 
 def imputed(x: Images, missing: Tensor, noise: Tensor) -> Images:
     """x with its missing values filled in. missing: bool [B, 3 or 1, H, W]. noise: noise_of these images."""
-    return torch.where(missing, linear(x, missing) + noise, x).contiguous(memory_format=torch.channels_last)
+    return torch.where(missing, linear(x, missing) + noise, x)
 
 
 def noise_of(ids: Sequence[str], like: Images) -> Tensor:

@@ -51,7 +51,7 @@ def infidelity(
             noise = sigma * rng.normal(*x.shape[1:]).to(x.dtype)
             taken = torch.where(chosen.view_as(x), torch.clamp(x + noise, x - 1, x), 0)
             foretold.append((taken.flatten(1).to(scores.device) * scores).sum(dim=1))
-            yield (x - taken).contiguous(memory_format=torch.channels_last)  # the layout in which images are placed
+            yield x - taken
 
     dd = du = uu = torch.zeros_like(clean)  # sums over draws
     for k, seen in enumerate(batch.read_all(perturbed())):

@@ -39,7 +39,6 @@ def irof(batch: MapBatch, *, patch: Annotated[int, Between(1, 8192)]) -> Reading
 
     colour, clean = x.mean(dim=(2, 3), keepdim=True), double(batch.clean()["probability"])
     kept = [torch.ones_like(clean)]
-    without = (torch.where(turn < k, colour, x) for k in range(1, count + 1))
-    for seen in batch.read_all(left.contiguous(memory_format=torch.channels_last) for left in without):
+    for seen in batch.read_all(torch.where(turn < k, colour, x) for k in range(1, count + 1)):
         kept.append(double(seen["probability"]) / clean.clamp(min=torch.finfo(clean.dtype).tiny))
     return {"score": 1 - torch.trapezoid(torch.stack(kept, dim=1), dx=1 / count, dim=1)}

@@ -50,7 +50,7 @@ def subset_correlation(
             lots = exact(rng.integers(1 << 62, x[0].numel()))  # [B, 3HW]: the lowest lots are taken away
             taken = lots <= lots.kthvalue(size, dim=1, keepdim=True).values
             sums.append((scores * taken).sum(dim=1))
-            yield torch.where(taken.view_as(x).to(x.device), blank, x).contiguous(memory_format=torch.channels_last)
+            yield torch.where(taken.view_as(x).to(x.device), blank, x)
 
     total = torch.zeros_like(clean)
     for share in shares:

@@ -133,14 +133,6 @@ def network(net: nn.Module, size: int = SIZE, feature_layer: str | None = "featu
     )
 
 
-def assert_alike(made: torch.Tensor, expected: torch.Tensor) -> None:
-    """To the last bit. A GPU does not round so small a network alike at every place of so few; there nearly."""
-    if made.device.type == "cpu":
-        assert torch.equal(made, expected)
-    else:
-        torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
-
-
 @pytest.fixture
 def cnn(device) -> Network:
     """float64, 16 × 16 pixels to 6 classes, weights scaled up so that predictions differ and change along a path."""

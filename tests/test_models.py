@@ -37,7 +37,7 @@ def test_every_model_maps_pixels_to_logits_and_is_frozen(name):
     assert logits.shape == (1, 10 if name == "tiny" else 1000)
     assert not net.training
     assert not any(p.requires_grad for p in net.parameters())
-    normalised = (x - net.mean) / net.std
+    normalised = (x.contiguous(memory_format=torch.channels_last) - net.mean) / net.std
     torch.testing.assert_close(logits, net.net(normalised))
     seen = []
     hook = net.layer().register_forward_hook(lambda module, inputs, output: seen.append(output))
@@ -316,3 +316,13 @@ def test_the_weights_of_a_package_know_a_photograph_under_timms_own_recipe(n, si
     cfg = load([f"model={name}", "data=photos", "data.ids=[coffee]"]).cfg
     source, ids = open_source(cfg.data, net.preprocessing, 0)
     assert net(source.load(ids[0]).pixels[None]).softmax(1)[0, 967] > 0.1
+
+
+def test_a_network_sees_every_batch_in_one_layout(cnn, x):
+    """On a GPU another layout is another kernel, which rounds otherwise."""
+    seen = []
+    with cnn.net.register_forward_pre_hook(lambda net, inputs: seen.append(inputs[0].stride())):
+        for batch in (x, x.contiguous(memory_format=torch.channels_last), x[:1].expand(4, -1, -1, -1), x.flip(3)):
+            cnn(batch)
+    assert len(seen) == 4
+    assert len(set(seen)) == 1
