@@ -40,8 +40,9 @@ def through(run: Callable[[Tensor, Tensor], Seen], frames: Iterable[Tensor], n: 
         waiting.append(frame[:n])
         if sum(map(len, waiting)) >= len(frame):
             rows = torch.cat(waiting)
-            waiting = [rest] if len(rest := rows[len(frame) :]) else []
-            ready.append(run(rows[: len(frame)], _places(sent, rows[: len(frame)], n)))
+            now, later = rows[: len(frame)], rows[len(frame) :]
+            waiting = [later] if len(later) else []
+            ready.append(run(now, _places(sent, now, n)))
             sent += len(frame)
         yield from _whole(ready, n, len(frame))
     if rest := sum(map(len, waiting)):
