@@ -84,6 +84,9 @@ def opened(
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
     options.use_deterministic_compute = True
+    # Its threads would wait by spinning, on cores on which torch puts the next frame together.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors
     named = PROVIDERS[provider][0]
     try:
