@@ -86,7 +86,6 @@ def opened(
     options.use_deterministic_compute = True
     # Its threads would wait by spinning, on cores on which torch puts the next frame together.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors
     named = PROVIDERS[provider][0]
     try:
