@@ -128,7 +128,8 @@ def _uniform(first: Tensor, second: Tensor, steps: Tensor) -> Tensor:
     """float32, the middles of 2^23 levels: of the upper 23 bits, which the finaliser's last step would not change."""
     if steps.device.type == "cuda" and torch.version.cuda:
         halves = (half for words in (first, second, steps) for half in _halves(words))
-        return _fused_uniform()(*halves).view(torch.float32)
+        with torch.cuda.device(steps.device):
+            return _fused_uniform()(*halves).view(torch.float32)
     words = _words(first, second, steps)
     return words.bitwise_right_shift_(41).int().bitwise_and_(0x7FFFFF).float().add_(0.5).mul_(2.0**-23)
 

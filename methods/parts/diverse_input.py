@@ -87,7 +87,7 @@ def random_view(rng: Rng, x: Images, *, rate: float) -> tuple[View, np.ndarray]:
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """On the device, without waiting for it: out of pinned memory, as a GPU may else be waited for."""
+    """On the device; a GPU is not waited for, as it might be if memory were not pinned."""
     if device.type == "cuda":
         values = values.pin_memory()
     return values.to(device, non_blocking=True)
