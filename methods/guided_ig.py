@@ -87,7 +87,7 @@ def advance(
     need = room.sum(dim=1, keepdim=True) + (1 - high) * length.sum(dim=1, keepdim=True) - goal
     size = int(fraction * (share.shape[1] - 1)) + 1
     slope = slope.masked_fill(room == 0, math.inf)
-    none, group = torch.zeros((), dtype=room.dtype, device=room.device), torch.zeros_like(room, dtype=torch.int16)
+    none, group = room.new_zeros(()), torch.zeros_like(room, dtype=torch.int16)
     beyond, theirs = [room.sum(dim=1, keepdim=True)], torch.empty_like(room)  # the room of all groups from here on
     for limit in limits(slope, size):
         past = slope > limit

@@ -21,7 +21,6 @@ from bench.running.job import bind
 
 WAITS = {  # of a method for the device, for four images, where there are any: at most so many, and so many a pass
     "ceiling": (0, 0.1),  # a search: what is tried next depends on what was best
-    "deeplift": (0, 1),  # whether its rules hold on this network
     "ablationcam": (18, 0),  # which layer is read, of what shape
     **dict.fromkeys(["rollout", "generic_attention"], (8, 0)),  # image by image
     "gradcam": (18, 0),

@@ -318,11 +318,16 @@ def test_the_weights_of_a_package_know_a_photograph_under_timms_own_recipe(n, si
     assert net(source.load(ids[0]).pixels[None]).softmax(1)[0, 967] > 0.1
 
 
-def test_a_network_sees_every_batch_in_one_layout(cnn, x):
+def test_a_network_and_its_engine_see_every_batch_in_one_layout(cnn, x):
     """On a GPU another layout is another kernel, which rounds otherwise."""
-    seen = []
-    with cnn.net.register_forward_pre_hook(lambda net, inputs: seen.append(inputs[0].stride())):
-        for batch in (x, x.contiguous(memory_format=torch.channels_last), x[:1].expand(4, -1, -1, -1), x.flip(3)):
+    batches = x, x.contiguous(memory_format=torch.channels_last), x[:1].expand(4, -1, -1, -1), x.flip(3)
+    by_torch, by_engine = [], []
+    with cnn.net.register_forward_pre_hook(lambda net, inputs: by_torch.append(inputs[0].stride())):
+        for batch in batches:
             cnn(batch)
-    assert len(seen) == 4
-    assert len(set(seen)) == 1
+    cnn.hand_to(lambda batch: by_engine.append(batch.stride()) or cnn.net(batch))
+    for batch in batches:
+        cnn(batch)
+    for seen in (by_torch, by_engine):
+        assert len(seen) == 4
+        assert len(set(seen)) == 1

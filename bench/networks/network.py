@@ -82,6 +82,8 @@ class Network(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, x: Images) -> Logits:
+        # In one layout, as rounding depends on it and batches are put together in many ways.
+        x = x.contiguous(memory_format=torch.channels_last)
         logits = self.engine(x) if self.engine and self._leaves_to_engine(x) else self.eager(x)
         self.forward_passes += len(x)
         if logits.requires_grad:
@@ -89,8 +91,8 @@ class Network(nn.Module):
         return logits
 
     def eager(self, x: Images) -> Logits:
-        """By torch, layer after layer. In one layout, as rounding depends on it and images are put together in many ways."""
-        return self.net((x.contiguous(memory_format=torch.channels_last) - self.mean) / self.std)
+        """By torch, layer after layer."""
+        return self.net((x - self.mean) / self.std)
 
     def hand_to(self, engine: Callable[[Images], Logits]) -> None:
         """Let this engine answer wherever nobody asks for a gradient or looks at layers."""

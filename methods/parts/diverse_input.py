@@ -42,11 +42,11 @@ def diverse_gradient(
     rows, columns = view.of(shown).matrices(x, resize_back=resize_back)
     if rows.shape[2] != rows.shape[3]:  # all images have it
         return rows.mT @ input_gradient(model, rows @ x @ columns.mT, objective) @ columns
-    places = sent(torch.from_numpy(shown), x.device)
+    index = sent(torch.from_numpy(shown), x.device)
     seen = x.clone(memory_format=torch.contiguous_format)
-    seen[places] = rows @ seen[places] @ columns.mT
+    seen[index] = rows @ seen[index] @ columns.mT
     gradient = input_gradient(model, seen, objective)
-    gradient[places] = rows.mT @ gradient[places] @ columns
+    gradient[index] = rows.mT @ gradient[index] @ columns
     return gradient
 
 
