@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from bench.exact import double
 from bench.rng import Rng
@@ -33,10 +33,10 @@ REGULAR = 1e-6  # of a diagonal around 1
 COARSEST = 8  # pixels of its shorter side at most; there the equations are solved directly
 HEAD, TAIL, ALL = slice(None, -1), slice(1, None), slice(None)
 EDGES = {  # weight; the one end's rows and columns, the other's
-    "across": (1 / 6, (..., ALL, HEAD), (..., ALL, TAIL)),
-    "down": (1 / 6, (..., HEAD, ALL), (..., TAIL, ALL)),
-    "falling": (1 / 12, (..., HEAD, HEAD), (..., TAIL, TAIL)),
-    "rising": (1 / 12, (..., HEAD, TAIL), (..., TAIL, HEAD)),
+    "across": (1 / 6, (ALL, HEAD), (ALL, TAIL)),
+    "down": (1 / 6, (HEAD, ALL), (TAIL, ALL)),
+    "falling": (1 / 12, (HEAD, HEAD), (TAIL, TAIL)),
+    "rising": (1 / 12, (HEAD, TAIL), (TAIL, HEAD)),
 }
 
 
@@ -52,108 +52,135 @@ def noise_of(ids: Sequence[str], like: Images) -> Tensor:
 
 
 def linear(x: Images, missing: Tensor) -> Images:
-    """x with its missing values interpolated, without noise."""
-    x, missing = x.contiguous(), missing.contiguous()
-    grids = [_fine(missing, x.dtype)]
-    while min(grids[-1].diagonal.shape[2:]) > COARSEST:
+    """x with its missing values interpolated, without noise.
+
+    Inside, values lie as [H, W, N], N channels of all images side by side: whatever lies beside a value is a whole row of N
+    away, so that one operation over contiguous memory does for all of them what a neighbour contributes.
+    """
+    v, inside = _side_by_side(x), _side_by_side(missing.expand_as(x)).to(x.dtype)
+    grids = [_fine(inside)]
+    while min(grids[-1].diagonal.shape[:2]) > COARSEST:
         grids.append(_coarser(grids[-1]))
-    operator, whole = grids[0], _fine(torch.ones_like(missing[:1, :1]), x.dtype)
-    there = (~missing).to(x.dtype)
-    count = there.sum(dim=(2, 3), keepdim=True)
-    known = torch.where(count > 0, (x * there).sum(dim=(2, 3), keepdim=True) / count.clamp(min=1), _mean(x))
-    v = torch.where(missing, known, x)
-    residual = torch.where(missing & (count > 0), -whole.times(v), 0)  # a constant already solves what knows nothing
+    values = v.shape[0] * v.shape[1]
+    count = values - _total(inside.clone())
+    known = torch.where(count > 0, _total(v * (1 - inside)) / count.clamp(min=1), _total(v.clone()) / values)
+    v.lerp_(known, inside)
+    residual = _imbalance(v).mul_(inside).mul_(count > 0)  # a constant already solves what knows nothing
     last, tiny = grids[-1].inverted(), torch.finfo(x.dtype).tiny
     direction, energy = torch.zeros_like(residual), torch.full_like(count, torch.inf)
     for _ in range(STEPS):
         z = _cycle(grids, residual, last)
         before, energy = energy, _dot(residual, z)
-        direction = direction.mul_(energy / before.clamp(min=tiny)).add_(z)
-        along = operator.times(direction)
+        direction.mul_(energy / before.clamp(min=tiny)).add_(z)
+        along = grids[0].times(direction, out=z)
         length = energy / _dot(direction, along).clamp(min=tiny)
-        v.add_(length * direction)
-        residual.sub_(along.mul_(length))
-    return torch.where(missing, v, x)
+        v.addcmul_(direction, length)
+        residual.addcmul_(along, length, value=-1)
+    return torch.where(missing, v.permute(2, 0, 1).view(x.shape), x)
 
 
 @dataclass(frozen=True)
 class _Grid:
     """The equations of one level: a matrix with `diagonal` and, off it, minus the weights of `edges` between neighbours."""
 
-    edges: dict[str, Tensor]  # [B, 3 or 1, H or H - 1, W or W - 1]
-    diagonal: Tensor  # [B, 3 or 1, H, W]; 0 where nothing is missing
+    edges: dict[str, Tensor]  # [H, W, N], at the place of the upper row and the left column; 0 where they would leave
+    diagonal: Tensor  # [H, W, N]; 0 where nothing is missing
 
     @functools.cached_property
     def relaxed(self) -> Tensor:
         """What one sweep of Jacobi's takes of a residual."""
-        return DAMPING * torch.where(self.diagonal > 0, 1 / self.diagonal.clamp(min=1e-9), 0)
+        return torch.where(self.diagonal > 0, DAMPING / self.diagonal, 0)
 
     @functools.cached_property
     def corrected(self) -> Tensor:
         """How much of the correction that its block brings each value takes."""
         return COARSE * (self.diagonal > 0).to(self.diagonal.dtype)
 
-    def times(self, v: Tensor) -> Tensor:
-        product = self.diagonal * v
-        for name, (_, one, other) in EDGES.items():
-            share = self.edges[name] * v[other]
-            product[one].sub_(share)
-            product[other].sub_(torch.mul(self.edges[name], v[one], out=share))
-        return product
+    @functools.cached_property
+    def apart(self) -> list[tuple[Tensor, int, int]]:
+        """Each edge's weights [H W - far, N], and how far behind their places its ends lie: near, far."""
+        width = self.diagonal.shape[1]
+        ends = {"across": (0, 1), "down": (0, width), "falling": (0, width + 1), "rising": (1, width)}
+        return [(self.edges[name].flatten(0, 1)[: -ends[name][1]], *ends[name]) for name in EDGES]
 
-    def rest(self, wanted: Tensor, v: Tensor) -> Tensor:
-        """What `times(v)` lacks of what is wanted."""
-        product = self.times(v)
-        return torch.sub(wanted, product, out=product)
+    @functools.cached_property
+    def room(self) -> Tensor:
+        """For what is found and not kept: new memory costs a CPU more than the arithmetic."""
+        return torch.empty_like(self.diagonal)
+
+    def times(self, v: Tensor, out: Tensor) -> Tensor:
+        return self._add_neighbours(v, torch.mul(self.diagonal, v, out=out), -1)
+
+    def rest(self, wanted: Tensor, v: Tensor, out: Tensor) -> Tensor:
+        """What `times(v)` lacks of what is wanted. out: may be `wanted`."""
+        return self._add_neighbours(v, torch.addcmul(wanted, self.diagonal, v, value=-1, out=out), 1)
+
+    def _add_neighbours(self, v: Tensor, to: Tensor, sign: int) -> Tensor:
+        of, places = v.flatten(0, 1), to.flatten(0, 1)
+        for weights, near, far in self.apart:
+            until = len(weights) + near
+            places[near:until].addcmul_(weights, of[far:], value=sign)
+            places[far:].addcmul_(weights, of[near:until], value=sign)
+        return to
 
     def inverted(self) -> Tensor:
-        """[B, 3 or 1, n, n] of n values."""
-        n = self.diagonal[0, 0].numel()
-        one = torch.eye(n, dtype=self.diagonal.dtype, device=self.diagonal.device).view(
-            n, 1, 1, *self.diagonal.shape[2:]
-        )
-        matrix = self.times(one).flatten(3).permute(1, 2, 0, 3)
-        rest = torch.where(self.diagonal > 0, REGULAR, 1).flatten(
-            2
-        )  # all is missing: no constant is better than another
-        return torch.linalg.inv(double(matrix) + double(rest.diag_embed())).to(self.diagonal.dtype).to(rest.device)
+        """[N, n, n] of n values."""
+        diagonal = double(self.diagonal.flatten(0, 1).T)
+        rest = torch.where(diagonal > 0, REGULAR, 1)  # all is missing: no constant is better than another
+        matrix = (diagonal + rest).diag_embed()
+        for weights, near, far in self.apart:
+            one = torch.arange(len(weights), device=matrix.device)
+            for row, column in ((near, far), (far, near)):
+                matrix[:, one + row, one + column] -= double(weights.T)
+        return torch.linalg.inv(matrix).to(self.diagonal.dtype).to(self.diagonal.device)
 
 
-def _fine(missing: Tensor, dtype: torch.dtype) -> _Grid:
-    """Of the missing values; those that are there stand on the other side of the equations."""
-    inside, diagonal, edges = missing.to(dtype), torch.zeros_like(missing, dtype=dtype), {}
+def _side_by_side(images: Tensor) -> Tensor:
+    """[B, C, H, W] -> [H, W, B C]"""
+    return images.flatten(0, 1).permute(1, 2, 0).contiguous()
+
+
+def _fine(inside: Tensor) -> _Grid:
+    """Of the missing values, 1 inside; those that are there stand on the other side of the equations."""
+    neighbours, edges = torch.zeros_like(inside[..., :1]), {}
     for name, (weight, one, other) in EDGES.items():
-        edges[name] = weight * inside[one] * inside[other]
-        diagonal[one] += weight
-        diagonal[other] += weight
-    return _Grid(edges, diagonal * inside)
+        edges[name] = torch.zeros_like(inside)
+        height, width = inside[one].shape[:2]
+        torch.mul(inside[one], inside[other], out=edges[name][:height, :width]).mul_(weight)
+        neighbours[one] += weight
+        neighbours[other] += weight
+    return _Grid(edges, neighbours * inside)
+
+
+def _imbalance(v: Tensor) -> Tensor:
+    """What each value lacks of what its neighbours suggest, all of them, times the sum of their weights."""
+    lacks = torch.zeros_like(v)
+    for weight, one, other in EDGES.values():
+        steeper = (v[other] - v[one]).mul_(weight)
+        lacks[one].add_(steeper)
+        lacks[other].sub_(steeper)
+    return lacks
 
 
 def _coarser(grid: _Grid) -> _Grid:
     """Of blocks of 2 × 2: an edge between blocks weighs what all edges between their values weigh."""
-    height, width = ((side + 1) // 2 for side in grid.diagonal.shape[2:])
-
-    whole_blocks = {
-        name: pad(edges, (0, 2 * width - edges.shape[3], 0, 2 * height - edges.shape[2]))
-        for name, edges in grid.edges.items()
-    }
+    odd = [side % 2 for side in grid.diagonal.shape[:2]]
+    whole_blocks = {name: pad(edges, (0, 0, 0, odd[1], 0, odd[0])) for name, edges in grid.edges.items()}
 
     def at(name: str, row: int, column: int) -> Tensor:
-        """[B, C, height, width]: the edges of this name that start in these rows and columns of the blocks."""
-        return whole_blocks[name][..., row::2, column::2]
+        """The edges of this name that start in these rows and columns of the blocks."""
+        return whole_blocks[name][row::2, column::2]
 
     within = at("across", 0, 0) + at("across", 1, 0) + at("down", 0, 0) + at("down", 0, 1)
     within = within + at("falling", 0, 0) + at("rising", 0, 0)
     across = at("across", 0, 1) + at("across", 1, 1) + at("falling", 0, 1) + at("rising", 0, 1)
     down = at("down", 1, 0) + at("down", 1, 1) + at("falling", 1, 0) + at("rising", 1, 0)
-    whole = {"across": across, "down": down, "falling": at("falling", 1, 1), "rising": at("rising", 1, 1)}
-    shapes = {"across": (height, width - 1), "down": (height - 1, width)}
-    edges = {
-        name: edge[..., : shapes.get(name, (height - 1, width - 1))[0], : shapes.get(name, (height - 1, width - 1))[1]]
-        for name, edge in whole.items()
-    }
-    diagonal = _blocks(grid.diagonal) - 2 * within
-    return _Grid(edges, torch.where(_blocks(grid.diagonal) > 0, diagonal.clamp(min=1e-6), 0))
+    falling, rising = (at(name, 1, 1).contiguous() for name in ("falling", "rising"))
+    together = _blocks(grid.diagonal)
+    return _Grid(
+        {"across": across, "down": down, "falling": falling, "rising": rising},
+        torch.where(together > 0, (together - 2 * within).clamp(min=1e-6), 0),
+    )
 
 
 def _cycle(grids: list[_Grid], residual: Tensor, last: Tensor) -> Tensor:
@@ -163,25 +190,37 @@ def _cycle(grids: list[_Grid], residual: Tensor, last: Tensor) -> Tensor:
     """
     grid, *coarse = grids
     if not coarse:
-        return (last @ residual.flatten(2)[..., None]).view_as(residual)
+        return (last @ residual.flatten(0, 1).T[..., None])[..., 0].T.contiguous().view_as(residual)
     v = grid.relaxed * residual
-    left = _blocks(grid.rest(residual, v))
+    left = _blocks(grid.rest(residual, v, out=grid.room))
     correction = _cycle(coarse, left, last)
     if len(coarse) > 1:
-        correction += _cycle(coarse, coarse[0].rest(left, correction), last)
-    spread = correction[:, :, :, None, :, None].expand(-1, -1, -1, 2, -1, 2).flatten(4).flatten(2, 3)
-    v.add_(spread[..., : v.shape[2], : v.shape[3]].mul_(grid.corrected))
-    return v.add_(grid.rest(residual, v).mul_(grid.relaxed))
+        correction += _cycle(coarse, coarse[0].rest(left, correction, out=left), last)
+    spread = _side_by_side(interpolate(_one_image(correction), scale_factor=2))
+    v.addcmul_(spread[: v.shape[0], : v.shape[1]], grid.corrected)
+    return v.addcmul_(grid.rest(residual, v, out=grid.room), grid.relaxed)
 
 
 def _blocks(values: Tensor) -> Tensor:
     """Sums over 2 × 2; beyond the border lie zeros."""
-    return avg_pool2d(values, 2, ceil_mode=True, divisor_override=1)
+    return _side_by_side(avg_pool2d(_one_image(values), 2, ceil_mode=True, divisor_override=1))
 
 
-def _mean(x: Tensor) -> Tensor:
-    return x.mean(dim=(2, 3), keepdim=True)
+def _one_image(values: Tensor) -> Tensor:
+    """[H, W, N] -> [1, N, H, W], the same memory, which torch takes for channels last."""
+    return values[None].permute(0, 3, 1, 2)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum(dim=(2, 3), keepdim=True)
+    return _total(a * b)
+
+
+def _total(values: Tensor) -> Tensor:
+    """[H, W, N] -> [N], in the memory of `values`: half and half, so that no sum's order depends on N, as torch's does."""
+    rows = values.flatten(0, 1)
+    while len(rows) > 1:
+        half, odd = divmod(len(rows), 2)
+        if odd:
+            rows[0] += rows[-1]
+        rows = rows[:half].add_(rows[half : 2 * half])
+    return rows[0]
