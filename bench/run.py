@@ -78,9 +78,9 @@ def record_all(job: Job) -> None:
 def work_off(job: Job, work: Work, before: str = "") -> Remarks:
     """Work that there is, with a forecast and records before.  before: what is said of the rows that are there."""
     lacking = [metric for metric in job.metrics if any(metric in metrics for metrics in work.values())]
+    try_engine(job, work)
     cost = forecast(job, lacking, work)
     print(f"{before}To do: {cost.line(len(work), job.compute.batch_size)}", file=sys.stderr)
-    try_engine(job, work)
     for metric in lacking if job.metrics else (None,):  # type: ignore[assignment]
         job.record(metric)
     return carry_through(job, work, cost)

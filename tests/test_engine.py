@@ -3,6 +3,7 @@
 import copy
 import functools
 import sys
+import time
 
 import conftest
 import pytest
@@ -16,9 +17,12 @@ from torch import nn
 
 from bench.config import load
 from bench.errors import UserError
+from bench.images.stream import stream
 from bench.rng import Rng
+from bench.run import carry_out
 from bench.running import exported
-from bench.running.engine import Engine, engine_for
+from bench.running.engine import Compared, Engine, engine_for
+from bench.running.forecast import forecast, timed
 from bench.running.job import open_job
 from bench.running.runner import try_engine
 from bench.running.work import missing
@@ -148,6 +152,28 @@ def test_scores_by_onnx_runtime_are_torchs_and_the_record_says_how_far(tmp_path,
     assert told["images"] == 2 and told["share"] < 1e-5 < told["bound"]
     assert runs[jobs["torch"].run_id("unified")]["identity"]["engine"] == "torch"
     assert "onnxruntime:CPU: logits differ from torch's by at most" in capsys.readouterr().err
+
+
+def test_an_engine_is_compared_on_the_runs_own_images_and_no_forecast_opens_it_on_others(tmp_path, monkeypatch):
+    seen = []
+    compare = Engine._compare
+    monkeypatch.setattr(Engine, "_compare", lambda self, run, x: (seen.append(x.clone()), compare(self, run, x))[1])
+    job = open_job(load([*FEW, "method=sm", ONNX, f"paths.results={tmp_path}"]))
+    forecast(job, list(job.metrics))
+    assert not seen
+    carry_out(job)
+    (x,) = seen
+    assert torch.equal(x, job.compute.place(next(iter(stream(job.source, sorted(job.ids), 2, 0))).x))
+
+
+def test_a_forecast_of_a_sweep_times_the_engine(monkeypatch):
+    cfg = load([*FEW, "method=sm", ONNX]).cfg
+    slow = lambda again: lambda x: (time.sleep(0.05 * len(x)), torch.zeros(len(x), 10))[1]  # noqa: E731
+    monkeypatch.setattr(Engine, "_compare", lambda *_: Compared("slow", "1", 2, 0.0, 0.0, 1.0))
+    monkeypatch.setattr(exported, "opened", lambda *_, **__: slow(False))
+    pace = timed(*(OmegaConf.to_yaml(node, resolve=True) for node in (cfg.model, cfg.compute)))
+    assert pace.alone >= 0.05 > 2 * pace.forward
+    assert pace.seconds(3, 1) == pytest.approx(pace.forward + 2 * pace.alone + pace.backward)
 
 
 def tiny_engine():

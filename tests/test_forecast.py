@@ -56,7 +56,7 @@ def test_durations_read_well():
 def total_of(left, monkeypatch):
     """The sentence of two cells of sm on a network of one second a forward and two a backward pass of an image."""
     config = load([*SMALL, "model.weights=/nowhere.pth", "method=sm", "metric=[kl]", "metric.kl.step=1536"])
-    monkeypatch.setattr(forecasts, "timed", lambda *_: Pace(32, 8, 1.0, 2.0))
+    monkeypatch.setattr(forecasts, "timed", lambda *_: Pace(32, 8, 1.0, 2.0, 1.0))
     configs = [config, config]
     return total(configs, costs(configs, lambda *_: None, left))
 
@@ -72,7 +72,7 @@ def test_a_sweeps_hours_count_what_is_left_in_whole_batches(monkeypatch):
 def test_a_sweeps_hours_count_no_empty_place_of_a_method_that_fills_its_passes(monkeypatch):
     config = load([*SMALL, "model.weights=/nowhere.pth", "method=ig", "method.steps=10", "metric=[]"])
     config.cfg.run.save_attributions = True
-    monkeypatch.setattr(forecasts, "timed", lambda *_: Pace(32, 8, 1.0, 2.0))
+    monkeypatch.setattr(forecasts, "timed", lambda *_: Pace(32, 8, 1.0, 2.0, 1.0))
     (few,), (whole,) = (costs([config], lambda *_: None, [images]) for images in (2, 8))
     assert few.seconds == pytest.approx(whole.seconds / 4)
 

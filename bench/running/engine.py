@@ -43,6 +43,12 @@ class Compared:
     share: float  # of the range of the logits
     bound: float  # for that share
 
+    def __str__(self) -> str:
+        return (
+            f"logits differ from torch's by at most {self.difference:.1e}, {self.share:.1e} of their range, on "
+            f"{plural(self.images, 'image')}"
+        )
+
 
 class Engine:
     """A network without gradients, called as the network is."""
@@ -71,13 +77,11 @@ class Engine:
             self.compared = found = self._compare(run, x)
             if found.share <= found.bound:
                 break
-        told = f"logits differ from torch's by at most {found.difference:.1e}, {found.share:.1e} of their range"
         if not found.share <= found.bound:
             raise UserError(
-                f"{self.name} is no engine for {self.network.name}: its {told} on {plural(found.images, 'image')}, and "
-                f"{found.bound:.0e} is the most that is taken. Run with compute.engine=torch."
+                f"{self.name} is no engine for {self.network.name}: its {found}, and {found.bound:.0e} is the most that is "
+                "taken. Run with compute.engine=torch."
             )
-        print(f"{self.name}: {told}, on {plural(found.images, 'image')}.", file=sys.stderr)
         one = run(x[:1].expand_as(x))
         if not bool((one == one[:1]).all()):
             print(f"warning: {self.network.name} by {self.name} {ONE_PLACE}.", file=sys.stderr)

@@ -4,7 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from hydra.errors import HydraException
@@ -85,7 +85,7 @@ def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast
 
     images: what is to do, of which the maps may lie there already.
     """
-    classes, one_forward, one_backward = _try(job.network, job.compute, job.compute.batch_size)
+    classes, pace = _try(job.network, job.compute, job.compute.batch_size)
     metrics = {name: job.metrics[name] for name in names}
     try:
         counted = count(
@@ -99,10 +99,10 @@ def forecast(job: Job, names: list[str], images: Iterable[str] = ()) -> Forecast
     few = 0 < len(images) < job.compute.batch_size and not kept
     waiting = _waiting(job.method, Stub(job.network.preprocessing, classes, job.network), forward) if few else 1.0
     times = again + (not kept)
-    of_scoring = scoring * one_forward
+    of_scoring = pace.seconds(scoring) * pace.batch_size
     if imputed:
         of_scoring += imputed * imputing(job.network.preprocessing.size, job.compute.batch_size, job.compute.device)
-    seconds = (forward * one_forward + backward * one_backward) * times + of_scoring
+    seconds = pace.seconds(forward, backward) * pace.batch_size * times + of_scoring
     return Forecast(*counted, kept, seconds, of_scoring, waiting)
 
 
@@ -246,8 +246,7 @@ def costs(
         seconds = None
         if pace:
             empty = -images % batch_size * waits.get(method, 1.0)  # places that nobody takes
-            an_image = explaining * pace.forward + back * pace.backward
-            seconds = (images + empty) * an_image + images * scoring * pace.forward
+            seconds = (images + empty) * pace.seconds(explaining, back) + images * pace.seconds(scoring)
             if imputed:
                 device = find_device(cfg.compute.device, cfg.compute.precision)
                 seconds += images * imputed * imputing(size, batch_size, device) / batch_size
@@ -290,12 +289,18 @@ def imputing(size: int, images: int, device: torch.device) -> float:
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a network is on this device."""
+    """How fast a network is on this device, in seconds an image."""
 
     size: int  # of its images, pixels
     batch_size: int
-    forward: float  # seconds an image
+    forward: float  # where a gradient follows
     backward: float
+    alone: float  # forward, by the run's engine
+
+    def seconds(self, forward: int, backward: int = 0) -> float:
+        """Of so many passes of an image."""
+        followed = min(forward, backward)
+        return followed * self.forward + (forward - followed) * self.alone + backward * self.backward
 
 
 @functools.cache
@@ -303,10 +308,15 @@ def timed(model: str, settings: str) -> Pace:
     """A network with random weights, as fast as with others: built, timed and let go. Nothing is downloaded.
 
     model, settings: conf/model and conf/compute as yaml. Where passes take long, a CPU takes as long for an image in a batch
-    of two as of eight; of a small network a good part of two is calling its layers.
+    of two as of eight; of a small network a good part of two is calling its layers. What ONNX Runtime runs is the network
+    with its own weights, exported once; nothing is compiled.
     """
-    network = open_network(OmegaConf.merge(OmegaConf.create(model), {"weights": "random"}))  # type: ignore[arg-type]
-    cfg = OmegaConf.merge(OmegaConf.create(settings), {"compile": False, "engine": "torch"})
+    chosen, cfg = OmegaConf.create(model), OmegaConf.merge(OmegaConf.create(settings), {"compile": False})
+    if exports := cfg.engine == "onnxruntime":
+        network = open_network(chosen)  # type: ignore[arg-type]
+    else:
+        network = open_network(OmegaConf.merge(chosen, {"weights": "random"}))  # type: ignore[arg-type]
+        cfg.engine = "torch"
     batch_size, on_cpu = cfg.batch_size, find_device(cfg.device, cfg.precision).type == "cpu"
     if on_cpu:
         batch_size = CPU_BATCH if batch_size == "auto" else batch_size
@@ -314,15 +324,16 @@ def timed(model: str, settings: str) -> Pace:
     compute, network = prepare(cfg, network)  # type: ignore[arg-type]
     batch_size = batch_size if on_cpu else compute.batch_size
     shown = min(batch_size, SHOWN) if on_cpu else batch_size
-    _, forward, backward = _try(network, compute, shown)
-    if shown < batch_size and forward + backward < QUICK:
-        shown = batch_size
-        _, forward, backward = _try(network, compute, shown)
-    size = network.preprocessing.size
+    if exports:
+        with torch.inference_mode():
+            network(compute.place(probes(network.preprocessing.size, torch.zeros(3))))  # which opens the engine
+    _, pace = _try(network, compute, shown)
+    if shown < batch_size and (pace.forward + pace.backward) * shown < QUICK:
+        _, pace = _try(network, compute, batch_size)
     del network
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # of this network: the first job will want the room
-    return Pace(size, batch_size, forward / shown, backward / shown)
+    return replace(pace, batch_size=batch_size)
 
 
 class Stub(Network):
@@ -367,23 +378,33 @@ class Stub(Network):
         return Layer("net", (3, *[self.preprocessing.size] * 2), "channels first", self.preprocessing.size)
 
 
-def _try(network: Network, compute: Compute, images: int) -> tuple[int, float, float]:
-    """The number of classes, and the seconds of a forward pass of so many images and of what a backward pass adds, warm."""
+def _try(network: Network, compute: Compute, images: int) -> tuple[int, Pace]:
+    """The number of classes, and how fast passes of so many images are, warm; by torch unless the run's engine is open."""
     size = network.preprocessing.size
-    x = torch.full((images, 3, size, size), 0.5, device=compute.device, dtype=compute.dtype)
+    x = compute.place(torch.full((images, 3, size, size), 0.5))
 
     @torch.enable_grad()
     def there_and_back() -> None:
         leaf = x.detach().requires_grad_()
         torch.autograd.grad(network(leaf).sum(), leaf)
 
+    @torch.inference_mode()
+    def there(ask: Callable[[torch.Tensor], torch.Tensor]) -> int:
+        return ask(x).shape[1]
+
+    def clocked(passes: Callable, *args: object) -> float:
+        began = _now(compute)
+        passes(*args)
+        return (_now(compute) - began) / images
+
     there_and_back()
-    began = _now(compute)
-    with torch.inference_mode():
-        classes = network(x).shape[1]
-    forward = _now(compute) - began
-    there_and_back()
-    return classes, forward, max(0.0, _now(compute) - began - 2 * forward)
+    classes, alone = there(network.eager), None
+    if compute.engine and compute.engine.run:
+        there(network)  # the first of a shape is slow
+        alone = clocked(there, network)
+    forward = clocked(there, network.eager)
+    backward = max(0.0, clocked(there_and_back) - forward)
+    return classes, Pace(size, images, forward, backward, forward if alone is None else alone)
 
 
 def _now(compute: Compute) -> float:

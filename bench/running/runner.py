@@ -1,5 +1,6 @@
 """The loop: images to maps, maps to scores, scores to rows."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -219,3 +220,5 @@ def try_engine(job: Job, work: Work) -> None:
         if batch := next((batch for batch in batches if batch.ids), None):
             with torch.inference_mode():
                 job.network(job.compute.place(batch.x))
+            if found := job.compute.engine.compared:
+                print(f"{found.engine}: {found}.", file=sys.stderr)

@@ -52,5 +52,5 @@ def said(job: Job, chosen: Iterable[int], steps: int) -> str:
     besides = f", and {once} once" if once != Passes() else ""
     return (
         f"{plural(n, 'image')}, each {an_image} at most{besides}: "
-        f"about {duration(forward * pace.forward + backward * pace.backward)} here, going by a pass or two of the network."
+        f"about {duration(pace.seconds(forward, backward))} here, going by a pass or two of the network."
     )
