@@ -4,6 +4,7 @@ places travel alone, frame after frame, as many as a pass takes; and so do runs 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -30,6 +31,11 @@ def through(run: Callable[[Tensor, Tensor], Seen], frames: Iterable[Tensor], n: 
     frames: [width, 3, H, W] each, in which place n - 1 is repeated to the end.  run: one pass; of `width` images, and of the
     place [width] in its frame that each comes from. It must not mix images.
     """
+    for _, alike in groupby(frames, key=lambda frame: frame.shape):
+        yield from _of_one_size(run, alike, n)
+
+
+def _of_one_size(run: Callable[[Tensor, Tensor], Seen], frames: Iterable[Tensor], n: int) -> Iterator[Seen]:
     waiting: list[Tensor] = []
     ready: list[Seen] = []
     sent = 0

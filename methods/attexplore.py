@@ -17,6 +17,8 @@ Cost: steps * copies forward and backward passes; 200 as released.
 """
 
 import math
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal
 
 import torch
@@ -24,11 +26,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench.exact import exact_device
+from bench.notes import note_passes
+from bench.passes import count_own
 from bench.ranges import Between, Count, GreyLevels, Share
 from bench.rng import Rng
 from bench.types import Images, Targets
-from methods.parts.diverse_input import Rate, diverse_gradient
-from methods.parts.gradient import probability
+from methods.parts.diverse_input import Rate, diverse
+from methods.parts.gradient import probability_gradients
 from methods.parts.sign_walk import BlurStd, BlurWidth, Decay, Direction, sign_walk
 
 
@@ -60,23 +64,28 @@ def attexplore(
     rows, columns = (dct_matrix(n, x)[0, 0] for n in x.shape[2:])
     views = rng if resize_back else rng.of_the_run()
 
+    def copied(point: Images) -> Images:
+        noisy = rng.normal(*x.shape[1:]).to(x.dtype).mul_(sigma / 255).add_(point)
+        spectrum = functional.linear(rows @ noisy, columns).mul_(spectrum_mask(mask, rho, rng, x))
+        return functional.linear(rows.mT @ spectrum, columns.mT)
+
     def gradient_near(point: Images, momentum: Images) -> Images:
         total, point = torch.zeros_like(x), point.contiguous()
-        for _ in range(copies):
-            noisy = rng.normal(*x.shape[1:]).to(x.dtype).mul_(sigma / 255).add_(point)
-            spectrum = functional.linear(rows @ noisy, columns).mul_(spectrum_mask(mask, rho, rng, x))
-            total += diverse_gradient(
-                model,
-                functional.linear(rows.mT @ spectrum, columns.mT),
-                probability(target),
-                views,
-                rate=diverse_rate,
-                probability=diverse_probability,
-                resize_back=resize_back,
-            )
+        backs: deque[Callable[[Tensor], Images]] = deque()  # of the views whose gradients are still to come
+
+        def seen() -> Iterator[Tensor]:
+            for _ in range(copies):
+                view, back = diverse(
+                    copied(point), views, rate=diverse_rate, probability=diverse_probability, resize_back=resize_back
+                )
+                backs.append(back)
+                yield view
+
+        for gradient in probability_gradients(model, seen(), target, count_own(rng.ids, len(x))):
+            total += backs.popleft()(gradient)
         return total / copies
 
-    return sign_walk(
+    attribution = sign_walk(
         x,
         gradient_near,
         start=x,
@@ -90,6 +99,8 @@ def attexplore(
         normalise=normalise,
         decay=decay,
     )
+    note_passes(x, steps * copies, steps * copies)
+    return attribution
 
 
 def spectrum_mask(kind: str, rho: float, rng: Rng, x: Images) -> Images:

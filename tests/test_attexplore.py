@@ -74,6 +74,19 @@ def any_size():
         return network(AnySize()).double()
 
 
+def test_few_images_fill_passes_of_canvases_and_of_images_and_keep_every_bit(any_size, x):
+    """Copies that are shown on a canvas are larger than those that are not, and no pass can hold both."""
+    method = configured("attexplore", copies=7, steps=2, resize_back=False)
+    maps, passes = [], []
+    for places in ([0, 1, 2, 3], [0, 1, 1, 1]):
+        before = any_size.forward_passes
+        ids, target = [IDS[i] for i in places], torch.tensor(places)
+        maps.append(method(any_size.float(), x[places].float(), target, Rng(0, "method", ids)))
+        passes.append(any_size.forward_passes - before)
+    assert torch.equal(maps[1], maps[0][[0, 1, 1, 1]])
+    assert passes[1] < 0.8 * passes[0]
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [

@@ -29,6 +29,8 @@ WAITS = {  # of a method for the device, for four images, where there are any: a
 FILLING = {  # their frames or paths do not wait for each other, and fill passes that their images do not
     *(
         "agi",
+        "attexplore",
+        "attexplore_paper",
         "aii",
         "aii_algorithm1",
         "big",
@@ -117,14 +119,17 @@ def test_a_pass_that_few_images_fill_gives_them_the_same_maps(method, cnn, x, ta
 
 
 def test_few_images_take_fewer_passes_of_methods_whose_frames_do_not_wait(method, cnn, x, target, request):
+    made = [cnn.forward_passes]
     with listening() as notes:
         explain(method, cnn, x, target, [0, 1, 2, 3])
-    whole, told = cnn.forward_passes, notes.get("forward_passes")
+    made.append(cnn.forward_passes)
+    told = notes.get("forward_passes")
     with listening() as notes:
         explain(method, cnn, x, target, [0, 0, 0, 0])
-    alone = cnn.forward_passes - whole
+    made.append(cnn.forward_passes)
+    whole, alone = made[1] - made[0], made[2] - made[1]
     if request.node.callspec.params["method"] in FILLING:
-        assert 1 / 4 <= alone / whole < 0.7
+        assert 1 / 4 <= alone / whole < 0.8
         assert notes["forward_passes"][0] == told[0] > 1, "the row says what one image takes"
     else:
         assert alone <= whole

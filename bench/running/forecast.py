@@ -31,7 +31,11 @@ from metrics.imputation import linear
 
 CLASSES = 1000  # of a network that has not been loaded
 MOST_PASSES = 20_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
-SHOWN, QUICK = 2, 0.3  # images that a CPU is timed by; seconds, below which a whole batch of them is
+SHOWN, QUICK, TRIES = (
+    2,
+    0.3,
+    3,
+)  # images that a CPU is timed by; seconds, below which a whole batch is, the best of so many
 
 
 @dataclass(frozen=True)
@@ -329,7 +333,7 @@ def timed(model: str, settings: str) -> Pace:
             network(compute.place(probes(network.preprocessing.size, torch.zeros(3))))  # which opens the engine
     _, pace = _try(network, compute, shown)
     if shown < batch_size and (pace.forward + pace.backward) * shown < QUICK:
-        _, pace = _try(network, compute, batch_size)
+        pace = min((_try(network, compute, batch_size)[1] for _ in range(TRIES)), key=lambda pace: pace.seconds(2, 1))
     del network
     if compute.device.type == "cuda":
         torch.cuda.empty_cache()  # of this network: the first job will want the room

@@ -9,6 +9,7 @@ torch's `interpolate` on a GPU does not.
 Agrees with: torch's `interpolate`, `pad` and, where the canvas is shrunk back, `interpolate` again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -27,27 +28,38 @@ Rate = Annotated[float, Between(0.1, 4)]  # of the side
 def diverse_gradient(
     model: nn.Module, x: Images, objective: Objective, rng: Rng, *, rate: float, probability: float, resize_back: bool
 ) -> Images:
-    """d objective / d x through a random view of x. One forward and one backward pass.
+    """d objective / d x through a random view of x, see `diverse`. One forward and one backward pass."""
+    seen, back = diverse(x, rng, rate=rate, probability=probability, resize_back=resize_back)
+    return back(input_gradient(model, seen, objective))
+
+
+def diverse(
+    x: Images, rng: Rng, *, rate: float, probability: float, resize_back: bool
+) -> tuple[Tensor, Callable[[Tensor], Images]]:
+    """A random view of x, [B, 3, side', side'], and what makes a gradient there, which it may write to, one at x.
 
     rate: of the side, the other end of the range of sizes, see `random_view`.  probability: of a view, not x itself.
     resize_back: the canvas is shrunk to the side of x again. Otherwise all images share one size, so one draw: then
     rng is `Rng.of_the_run()`.
     """
     if probability == 0:
-        return input_gradient(model, x, objective)
+        return x, lambda gradient: gradient
     view, coin = random_view(rng, x, rate=rate)
     shown = np.flatnonzero(np.broadcast_to(coin < probability, len(x)))  # the coin of a run is that of all
     if not len(shown):
-        return input_gradient(model, x, objective)
+        return x, lambda gradient: gradient
     rows, columns = view.of(shown).matrices(x, resize_back=resize_back)
     if rows.shape[2] != rows.shape[3]:  # all images have it
-        return rows.mT @ input_gradient(model, rows @ x @ columns.mT, objective) @ columns
+        return rows @ x @ columns.mT, lambda gradient: rows.mT @ gradient @ columns
     index = sent(torch.from_numpy(shown), x.device)
     seen = x.clone(memory_format=torch.contiguous_format)
     seen[index] = rows @ seen[index] @ columns.mT
-    gradient = input_gradient(model, seen, objective)
-    gradient[index] = rows.mT @ gradient[index] @ columns
-    return gradient
+
+    def back(gradient: Tensor) -> Images:
+        gradient[index] = rows.mT @ gradient[index] @ columns
+        return gradient
+
+    return seen, back
 
 
 @dataclass(frozen=True)
