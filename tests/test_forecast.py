@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from bench.config import load
 from bench.running import forecast as forecasts
-from bench.running.forecast import Pace, costs, forecast, timed, total
+from bench.running.forecast import Forecast, Pace, costs, forecast, timed, total
 from bench.text import duration
 
 
@@ -89,3 +89,16 @@ def test_where_a_network_cannot_be_timed_the_passes_are_said_all_the_same():
     config = load([*SMALL, "method=sm", "metric=[kl]", "compute.device=cuda:99"])
     said = total([config], costs([config], lambda *_: None, [1]))
     assert "1 backward pass at most. Hours are not known: tiny: compute.device=cuda:99" in said
+
+
+@pytest.mark.parametrize(
+    ("forward", "scoring", "said"),
+    [
+        (0, 0, "2 images, each no pass of the network, 8 images a pass"),
+        (0, 9, "2 images, each no pass of the method and 9 of scoring, 8 images a pass"),
+        (3, 0, "2 images, each 3 forward and 1 backward pass of the method (at most), 8 images a pass"),
+    ],
+)
+def test_what_is_nothing_is_not_counted(forward, scoring, said):
+    cost = Forecast(forward, min(forward, 1), scoring, 0, 0, False, 1.0, 0.5)
+    assert cost.line(2, 8).startswith(said)

@@ -442,7 +442,7 @@ def test_a_method_that_draws_from_its_stream_draws_as_ours_do(cnn, pictures):
         (PLAIN, torch.rand(1, 3, 32, 32) * 2, "not yet normalised"),
         (PLAIN, torch.rand(1, 3, 32, 32) > 0.5, "is of torch.bool"),
         (PLAIN, torch.rand(1, 3, 32, 30), r"a tensor \[3, 32, 30\]; the network takes \[3, 32, 32\]"),
-        (PLAIN, torch.rand(3, 32, 32), "is of shape"),
+        (PLAIN, torch.rand(3, 32, 32), r"one image alone is image\[None\]"),
         (PLAIN, ["nowhere.png"], "there is no file nowhere.png"),
         (PLAIN, [], "there are no images"),
         (PLAIN, [object()], "expected a picture"),
@@ -461,6 +461,20 @@ def test_a_method_that_draws_from_its_stream_draws_as_ours_do(cnn, pictures):
 def test_what_cannot_be_is_a_sentence(network, images, complaint, cnn, pictures):
     with pytest.raises(UserError, match=complaint):
         heatproof.attribute(cnn, pictures if images is None else images, "sm", settings=FEW, progress=False, **network)
+
+
+class Picky(Cnn):
+    def forward(self, x):
+        if (x > 0.99 * 2 - 1).flatten(1).all(dim=1).any():
+            raise IndexError("too bright")
+        return super().forward(x)
+
+
+def test_a_network_that_fails_on_an_image_is_a_sentence_with_the_line():
+    images = torch.stack([torch.rand(3, SIZE, SIZE), torch.ones(3, SIZE, SIZE)])
+    with pytest.raises(UserError, match=r"fails on .*test_interface.py, line \d+: IndexError: too bright") as raised:
+        heatproof.attribute(Picky().eval(), images, "sm", **{**PLAIN, "std": [0.5] * 3})
+    assert "IndexError" in repr(raised.value.__cause__)
 
 
 def test_importing_it_takes_no_torch():

@@ -105,7 +105,8 @@ def _pixels(image: Any, id: str) -> Tensor | Image.Image:
     if not isinstance(image, Tensor):
         raise UserError(f"image {id} is {a_kind(image)}: expected a picture, a tensor, an array or a path.")
     if image.ndim != 3 or image.shape[0] != 3:
-        raise UserError(f"image {id} is of shape {list(image.shape)}: expected [3, H, W].")
+        alone = "; one image alone is image[None]" if image.ndim == 2 else ""
+        raise UserError(f"image {id} is of shape {list(image.shape)}: expected [3, H, W]{alone}.")
     if image.dtype is torch.bool or image.is_complex():
         raise UserError(f"image {id} is of {image.dtype}: expected pixels in [0, 1], or whole numbers to 255.")
     pixels = image.detach().cpu().float() / (1 if image.is_floating_point() else 255)

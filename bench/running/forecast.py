@@ -71,15 +71,16 @@ class Forecast:
         told = f", and {self.again} times as many again for metrics that explain anew" if self.again else ""
         passes = f"{self.forward} forward and {plural(self.backward, 'backward pass')} of the method (at most{told})"
         if not self.forward + self.backward + self.again:
-            passes = "no pass of the method"
+            passes = f"no pass of the {'method' if self.scoring else 'network'}"
         if self.kept:
             passes = (
                 f"{self.again} times {passes.partition(' (')[0]} (at most)"
                 if self.again
                 else "no pass for its map, which lies there,"
             )
+        scored = f" and {self.scoring} of scoring" if self.scoring else ""
         return (
-            f"{plural(images, 'image')}, each {passes} and {self.scoring} of scoring, {plural(batch_size, 'image')} a pass: "
+            f"{plural(images, 'image')}, each {passes}{scored}, {plural(batch_size, 'image')} a pass: "
             f"about {duration(self.seconds(images, batch_size))}."
         )
 

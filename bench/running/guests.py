@@ -86,7 +86,7 @@ def held(name: str, code: Callable, instead: str) -> Iterator[None]:
     except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
         raise
     except Exception as error:
-        raise UserError(f"{name} fails{_where(error, code)}: {type(error).__name__}: {_words(error)}") from error
+        raise UserError(f"{name} fails{where(error, code)}: {type(error).__name__}: {words(error)}") from error
     if changed := [what for what, value in _modes().items() if value != modes[what]]:
         torch.set_grad_enabled(bool(modes["grad mode"]))
         torch.set_default_dtype(modes["default dtype"])  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def held(name: str, code: Callable, instead: str) -> Iterator[None]:
         )
 
 
-def _where(error: Exception, code: Callable) -> str:
+def where(error: Exception, code: Callable) -> str:
     """' in mine.py, line 12': the innermost line of the file that holds the code; nothing if none of it is in a file."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(code))
@@ -110,7 +110,7 @@ def _where(error: Exception, code: Callable) -> str:
     return f" in {file}, line {lines[-1]}" if lines else ""
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
     return one_line(error, 300) or "no more is said"
 
 

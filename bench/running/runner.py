@@ -16,11 +16,12 @@ from bench.images.stream import stream
 from bench.running.attribution import again, attribute, remarks
 from bench.running.compute import halved
 from bench.running.examined import examine, given_numbers, guest, network_state, unmixed, versions
-from bench.running.guests import held, ours
+from bench.running.guests import held, ours, where, words
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
 from bench.store.rows import Made
+from bench.text import one_line
 from bench.types import Images, Targets
 from metrics.batch import MapBatch, Unfit
 
@@ -195,8 +196,16 @@ def first_alone(
 
 def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
     """What the network says of the clean images, and the class that is explained and scored, [width]."""
-    with torch.inference_mode():
-        probabilities = job.network(x).softmax(dim=1)
+    try:
+        with torch.inference_mode():
+            probabilities = job.network(x).softmax(dim=1)
+    except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
+        raise
+    except Exception as error:  # whatever somebody's forward raises
+        raise UserError(
+            f"{job.network.name} fails on {one_line(', '.join(batch.ids), 100)}{where(error, job.network.net)}: "
+            f"{type(error).__name__}: {words(error)}"
+        ) from error
     confidence, prediction = probabilities.max(dim=1)
     labels = batch.labels + batch.labels[-1:] * (len(x) - len(batch.labels))
     target = prediction.clone()
