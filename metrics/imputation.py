@@ -58,14 +58,15 @@ def linear(x: Images, missing: Tensor) -> Images:
     away, so that one operation over contiguous memory does for all of them what a neighbour contributes.
     """
     v, inside = _side_by_side(x), _side_by_side(missing.expand_as(x)).to(x.dtype)
-    grids = [_fine(inside)]
+    grids: list[_Grid] = [_fine(inside)]
     while min(grids[-1].diagonal.shape[:2]) > COARSEST:
         grids.append(_coarser(grids[-1]))
     values = v.shape[0] * v.shape[1]
     count = values - _total(inside.clone())
     known = torch.where(count > 0, _total(v * (1 - inside)) / count.clamp(min=1), _total(v.clone()) / values)
     v.lerp_(known, inside)
-    residual = _imbalance(v).mul_(inside).mul_(count > 0)  # a constant already solves what knows nothing
+    residual = grids[0].rest(torch.zeros_like(v), v, out=torch.empty_like(v))
+    residual.mul_(count > 0)  # a constant already solves what knows nothing
     last, tiny = grids[-1].inverted(), torch.finfo(x.dtype).tiny
     direction, energy = torch.zeros_like(residual), torch.full_like(count, torch.inf)
     for _ in range(STEPS):
@@ -112,7 +113,7 @@ class _Grid:
         return self._add_neighbours(v, torch.mul(self.diagonal, v, out=out), -1)
 
     def rest(self, wanted: Tensor, v: Tensor, out: Tensor) -> Tensor:
-        """What `times(v)` lacks of what is wanted. out: may be `wanted`."""
+        """What `times(v)` lacks of what is wanted. out: may be `wanted` of all but pixels."""
         return self._add_neighbours(v, torch.addcmul(wanted, self.diagonal, v, value=-1, out=out), 1)
 
     def _add_neighbours(self, v: Tensor, to: Tensor, sign: int) -> Tensor:
@@ -135,31 +136,44 @@ class _Grid:
         return torch.linalg.inv(matrix).to(self.diagonal.dtype).to(self.diagonal.device)
 
 
+@dataclass(frozen=True)
+class _Pixels(_Grid):
+    """The finest level: its edges weigh what EDGES says wherever both ends are missing, and are not read to know that."""
+
+    inside: Tensor  # [H, W, N], 1 where a value is missing
+    neighbours: Tensor  # [H, W, N], the sum of the weights of all that lie around a value
+
+    def times(self, v: Tensor, out: Tensor) -> Tensor:
+        """v: 0 where nothing is missing."""
+        return self._above_neighbours(v, out).mul_(self.inside)
+
+    def rest(self, wanted: Tensor, v: Tensor, out: Tensor) -> Tensor:
+        """v: 0 where nothing is missing; what stands there otherwise counts as known."""
+        return torch.addcmul(wanted, self._above_neighbours(v, out), self.inside, value=-1, out=out)
+
+    def _above_neighbours(self, v: Tensor, out: Tensor) -> Tensor:
+        torch.mul(self.neighbours, v, out=out)
+        for weight, one, other in EDGES.values():
+            out[one].sub_(v[other], alpha=weight)
+            out[other].sub_(v[one], alpha=weight)
+        return out
+
+
 def _side_by_side(images: Tensor) -> Tensor:
     """[B, C, H, W] -> [H, W, B C]"""
     return images.flatten(0, 1).permute(1, 2, 0).contiguous()
 
 
-def _fine(inside: Tensor) -> _Grid:
+def _fine(inside: Tensor) -> _Pixels:
     """Of the missing values, 1 inside; those that are there stand on the other side of the equations."""
-    neighbours, edges = torch.zeros_like(inside[..., :1]), {}
+    neighbours, edges = torch.zeros_like(inside), {}
     for name, (weight, one, other) in EDGES.items():
         edges[name] = torch.zeros_like(inside)
         height, width = inside[one].shape[:2]
         torch.mul(inside[one], inside[other], out=edges[name][:height, :width]).mul_(weight)
         neighbours[one] += weight
         neighbours[other] += weight
-    return _Grid(edges, neighbours * inside)
-
-
-def _imbalance(v: Tensor) -> Tensor:
-    """What each value lacks of what its neighbours suggest, all of them, times the sum of their weights."""
-    lacks = torch.zeros_like(v)
-    for weight, one, other in EDGES.values():
-        steeper = (v[other] - v[one]).mul_(weight)
-        lacks[one].add_(steeper)
-        lacks[other].sub_(steeper)
-    return lacks
+    return _Pixels(edges, neighbours * inside, inside, neighbours)
 
 
 def _coarser(grid: _Grid) -> _Grid:
