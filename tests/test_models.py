@@ -331,3 +331,20 @@ def test_a_network_and_its_engine_see_every_batch_in_one_layout(cnn, x):
     for seen in (by_torch, by_engine):
         assert len(seen) == 4
         assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU6, nn.Hardtanh, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.ReLU])
+def test_no_activation_copies_its_input_where_a_gradient_is_followed(activation):
+    """PyTorch keeps a copy of what an activation overwrites, if its derivative asks for it; ReLU's asks for its output."""
+    torch.manual_seed(0)
+    net = network(nn.Sequential(nn.Conv2d(3, 4, 3), activation(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    x = torch.rand(2, 3, 16, 16).contiguous(memory_format=torch.channels_last).requires_grad_()
+    with torch.profiler.profile(record_shapes=True) as seen:
+        logits = net(x)
+    copied = [event.input_shapes[0] for event in seen.events() if event.name == "aten::clone"]
+    assert [2, 4, 14, 14] not in copied
+    gradient = torch.autograd.grad(logits[:, 1].sum(), x)[0]
+    assert torch.equal(gradient, torch.autograd.grad(net.net((x - net.mean) / net.std)[:, 1].sum(), x)[0])
+    with torch.no_grad():
+        hidden = net.net[0](x)
+        assert net.net[1](hidden).data_ptr() == hidden.data_ptr()

@@ -22,6 +22,8 @@ from bench.types import Images, Logits
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHARED = ("size", "resize", "interpolation", "crop", "mean", "std", "feature_layer", "confusion")  # of every model
 COLOUR_SIZE = 224  # pixels, at which confusion colours are published
+# In place they spare memory; but where a gradient is followed they copy their input first, which backward asks for.
+COPYING = (nn.Hardtanh, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Network(nn.Module):
         self.found, self.recorded = dict(found or {}), dict(recorded or {})
         self.forward_passes = self.backward_passes = 0
         self.engine: Callable[[Images], Logits] | None = None
+        self._copying = [m for m in net.modules() if isinstance(m, COPYING) and m.inplace]
         self.eval().requires_grad_(False)
 
     def forward(self, x: Images) -> Logits:
@@ -92,7 +95,14 @@ class Network(nn.Module):
 
     def eager(self, x: Images) -> Logits:
         """By torch, layer after layer."""
-        return self.net((x - self.mean) / self.std)
+        copying = self._copying if torch.is_grad_enabled() and x.requires_grad else []
+        for layer in copying:
+            layer.inplace = False
+        try:
+            return self.net((x - self.mean) / self.std)
+        finally:
+            for layer in copying:
+                layer.inplace = True
 
     def hand_to(self, engine: Callable[[Images], Logits]) -> None:
         """Let this engine answer wherever nobody asks for a gradient or looks at layers."""
