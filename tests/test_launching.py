@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 from jobs import SMALL, complete, rows_of, small_job
 from omegaconf import OmegaConf
 
@@ -183,6 +184,19 @@ def test_what_does_not_fit_is_refused(engine, settings, said, tmp_path):
     config = OmegaConf.create({"compute": {"device": "auto"}, "paths": {"results": str(tmp_path)}})
     with pytest.raises(UserError, match=said):
         launch._launch(engine, preset | settings, config, ["python"], [["method=sm"]])
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_a_sweep_is_timed_on_as_many_cores_as_each_part_has(cores, tmp_path, monkeypatch):
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr(launch, "outlook", lambda *_: (seen.append(torch.get_num_threads()), ([cost(1)], ""))[1])
+    monkeypatch.setattr(processes, "run", lambda *_: iter(()))
+    preset = OmegaConf.to_container(OmegaConf.load(CONF / "hydra" / "launcher" / "cpu_cores.yaml"))
+    config = OmegaConf.create({"compute": {"device": "auto"}, "paths": {"results": str(tmp_path)}})
+    jobs = [[*SMALL, "method=sm", "metric=[unified]"]]
+    launch._launch("cpu_cores", preset | {"cores": cores}, config, ["-m", launch.SHARED], jobs)
+    assert seen == [cores]
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(

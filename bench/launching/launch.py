@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
@@ -38,6 +40,7 @@ class Engine:
     run: Callable[[list[Part], Any, Path], Ends]
     workers: Callable[[Any], int | None] = lambda settings: None  # how many parts at once, where that is known
     asks: tuple[str, ...] = ()  # of each part besides
+    cores: Callable[[Any], int] = lambda settings: torch.get_num_threads()  # of each part
 
 
 ENGINES = {
@@ -53,6 +56,7 @@ ENGINES = {
         run=lambda parts, settings, _: processes.run(parts, processes.core_places(settings), settings["retries"]),
         workers=lambda settings: len(processes.core_places(settings)),
         asks=("compute.workers=0",),
+        cores=lambda settings: settings["cores"],
     ),
     "ray_gpu": Engine(
         on_ray.Ray,
@@ -91,7 +95,8 @@ def _launch(name: str, settings: dict, config: DictConfig, program: list[str], j
     found: Any = checked(engine.settings, settings, "hydra.launcher")
     asks = [*engine.asks, *_device(config.compute.device, engine.device(found), name)]
     workers, folder = engine.workers(found), Path(config.paths.results).absolute() / "sweeps" / _now()
-    parts = _parts(program, [[*job, *asks] for job in jobs], found["shards"], workers, folder)
+    with _on(engine.cores(found)):
+        parts = _parts(program, [[*job, *asks] for job in jobs], found["shards"], workers, folder)
     print(f"{plural(len(parts), 'part')}. What each says: {folder}/", file=sys.stderr)
     failed = []
     for n, (part, end) in enumerate(engine.run(parts, found, folder), 1):
@@ -104,6 +109,17 @@ def _launch(name: str, settings: dict, config: DictConfig, program: list[str], j
             f"{len(failed)} of {plural(len(parts), 'part')} failed ({failed[0].name}: {failed[0].log}); the same command "
             "tries them again."
         )
+
+
+@contextmanager
+def _on(cores: int) -> Iterator[None]:
+    """What is timed within is timed on so many cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(asked: str, given: str, name: str) -> list[str]:
