@@ -31,11 +31,8 @@ from metrics.imputation import linear
 
 CLASSES = 1000  # of a network that has not been loaded
 MOST_PASSES = 20_000  # forward, of a method, for an image: more than that is a slip, or a loop without an end
-SHOWN, QUICK, TRIES = (
-    2,
-    0.3,
-    3,
-)  # images that a CPU is timed by; seconds, below which a whole batch is, the best of so many
+SHOWN = 2  # images that a CPU is timed by
+QUICK, TRIES = 0.3, 3  # seconds below which it is by a whole batch, the best of so many
 
 
 @dataclass(frozen=True)
