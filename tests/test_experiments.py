@@ -19,6 +19,7 @@ from bench.experiments import sweep
 from bench.papers import published
 from bench.report import __main__ as report
 from bench.running.job import build
+from hydra_plugins.heatproof.sweeper import Cells, telling
 
 TABLES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 CSVS = sorted(path.stem for path in published.FOLDER.glob("*_table*.csv"))
@@ -197,3 +198,9 @@ def test_a_sweep_runs_the_cells_of_its_table_and_the_report_finds_them(tmp_path)
     measured = [line for line in lines if (line["confidence"], line["quantity"]) == ("all", "gap")]
     assert [(line["row"], line["n"]) for line in measured] == [("N = 10", "1"), ("N = 20", "1")]
     assert len({line["run_id"] for line in measured}) == 2
+
+
+def test_of_cells_that_differ_in_their_number_one_is_composed_beforehand():
+    jobs = [[f"experiment.cell={k}", f"data.limit={n}"] for n in (1, 2) for k in range(5)]
+    assert telling(jobs) == [jobs[0], jobs[5]]
+    assert load(["experiment=la_table1"]).cfg.hydra.sweeper["_target_"] == f"{Cells.__module__}.Cells"
