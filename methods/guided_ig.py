@@ -87,12 +87,11 @@ def advance(
     need = room.sum(dim=1, keepdim=True) + (1 - high) * length.sum(dim=1, keepdim=True) - goal
     size = int(fraction * (share.shape[1] - 1)) + 1
     slope = slope.masked_fill(room == 0, math.inf)
-    none, group = room.new_zeros(()), torch.zeros_like(room, dtype=torch.int16)
-    beyond, theirs = [room.sum(dim=1, keepdim=True)], torch.empty_like(room)  # the room of all groups from here on
+    group, past = torch.zeros_like(room), torch.empty_like(room)
+    beyond = [room.sum(dim=1, keepdim=True)]  # the room of all groups from here on
     for limit in limits(slope, size):
-        past = slope > limit
-        beyond.append(torch.where(past, room, none, out=theirs).sum(dim=1, keepdim=True))
-        group.add_(past)
+        group.add_(torch.gt(slope, limit, out=past))
+        beyond.append(past.mul_(room).sum(dim=1, keepdim=True))
     left = torch.cat([*beyond, torch.zeros_like(need)], dim=1)
     left, rooms = need - left[:, :1] + left[:, :-1], left[:, :-1] - left[:, 1:]  # [B, groups]
     there = left <= TOLERANCE + TOLERANCE * goal
