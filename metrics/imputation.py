@@ -57,14 +57,14 @@ def linear(x: Images, missing: Tensor) -> Images:
     Inside, values lie as [H, W, N], N channels of all images side by side: whatever lies beside a value is a whole row of N
     away, so that one operation over contiguous memory does for all of them what a neighbour contributes.
     """
-    v, inside = _side_by_side(x), _side_by_side(missing.expand_as(x)).to(x.dtype)
+    given, inside = _side_by_side(x), _side_by_side(missing.expand_as(x)).to(x.dtype)
     grids: list[_Grid] = [_fine(inside)]
     while min(grids[-1].diagonal.shape[:2]) > COARSEST:
         grids.append(_coarser(grids[-1]))
-    values = v.shape[0] * v.shape[1]
+    values = given.shape[0] * given.shape[1]
     count = values - _total(inside.clone())
-    known = torch.where(count > 0, _total(v * (1 - inside)) / count.clamp(min=1), _total(v.clone()) / values)
-    v.lerp_(known, inside)
+    known = torch.where(count > 0, _total(given * (1 - inside)) / count.clamp(min=1), _total(given.clone()) / values)
+    v = given.lerp(known, inside)  # given may be x itself, if that is one image, channels last
     residual = grids[0].rest(torch.zeros_like(v), v, out=torch.empty_like(v))
     residual.mul_(count > 0)  # a constant already solves what knows nothing
     last, tiny = grids[-1].inverted(), torch.finfo(x.dtype).tiny

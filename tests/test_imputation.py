@@ -98,3 +98,16 @@ def test_its_game_equals_frame_by_frame_imputation(cnn, x, target, order, step):
         frames = [imputed(x, shown(k), noise_of(IDS, x)) for k in range(5)]
         curve = torch.stack([cnn(f).softmax(dim=1).gather(1, target[:, None]).squeeze(1) for f in frames], dim=1)
         torch.testing.assert_close(scores[side], curve, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_the_images_are_left_as_they_were_and_their_batch_and_layout_tell_nothing(n, layout):
+    images = torch.rand(8, 3, 33, 30, generator=torch.Generator().manual_seed(0))
+    missing = images.roll(1, dims=0) > torch.linspace(0.1, 0.9, 8).view(8, 1, 1, 1)
+    whole = linear(images, missing)
+    x, gone = (part[:n].contiguous(memory_format=layout) for part in (images, missing))
+    before, taken = x.clone(), gone.clone()
+    assert torch.equal(linear(x, gone), whole[:n])
+    assert torch.equal(x, before)
+    assert torch.equal(gone, taken)
