@@ -386,27 +386,28 @@ def _try(network: Network, compute: Compute, images: int) -> tuple[int, Pace]:
     x = compute.place(torch.full((images, 3, size, size), 0.5))
 
     @torch.enable_grad()
-    def there_and_back() -> None:
+    def there_and_back() -> int:
         leaf = x.detach().requires_grad_()
-        torch.autograd.grad(network(leaf).sum(), leaf)
+        logits = network(leaf)
+        torch.autograd.grad(logits.sum(), leaf)
+        return logits.shape[1]
 
     @torch.inference_mode()
-    def there(ask: Callable[[torch.Tensor], torch.Tensor]) -> int:
-        return ask(x).shape[1]
+    def there(ask: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        ask(x)
 
     def clocked(passes: Callable, *args: object) -> float:
         began = _now(compute)
         passes(*args)
         return (_now(compute) - began) / images
 
-    there_and_back()
-    classes, alone = there(network.eager), None
+    classes = there_and_back()
+    alone = forward = clocked(there, network.eager)
+    backward = max(0.0, clocked(there_and_back) - forward)
     if compute.engine and compute.engine.run:
         there(network)  # the first of a shape is slow
         alone = clocked(there, network)
-    forward = clocked(there, network.eager)
-    backward = max(0.0, clocked(there_and_back) - forward)
-    return classes, Pace(size, images, forward, backward, forward if alone is None else alone)
+    return classes, Pace(size, images, forward, backward, alone)
 
 
 def _now(compute: Compute) -> float:

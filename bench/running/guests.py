@@ -75,18 +75,25 @@ def _takes_streams(method: Callable, settings: Collection[str], name: str) -> bo
 
 
 @contextmanager
+def failing(said: str, code: Callable) -> Iterator[None]:
+    """UserError: somebody's code, run within, raises something.  said: what comes before the place in the code."""
+    try:
+        yield
+    except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
+        raise
+    except Exception as error:
+        raise UserError(f"{said}{_where(error, code)}: {type(error).__name__}: {_words(error)}") from error
+
+
+@contextmanager
 def held(name: str, code: Callable, instead: str) -> Iterator[None]:
     """UserError: somebody's code, run within, raises something, or draws from a global generator.
 
     name: what it is called.  instead: what draws rather.
     """
     before, modes = _streams(), _modes()
-    try:
+    with failing(f"{name} fails", code):
         yield
-    except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
-        raise
-    except Exception as error:
-        raise UserError(f"{name} fails{where(error, code)}: {type(error).__name__}: {words(error)}") from error
     if changed := [what for what, value in _modes().items() if value != modes[what]]:
         torch.set_grad_enabled(bool(modes["grad mode"]))
         torch.set_default_dtype(modes["default dtype"])  # type: ignore[arg-type]
@@ -100,7 +107,7 @@ def held(name: str, code: Callable, instead: str) -> Iterator[None]:
         )
 
 
-def where(error: Exception, code: Callable) -> str:
+def _where(error: Exception, code: Callable) -> str:
     """' in mine.py, line 12': the innermost line of the file that holds the code; nothing if none of it is in a file."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(code))
@@ -110,7 +117,7 @@ def where(error: Exception, code: Callable) -> str:
     return f" in {file}, line {lines[-1]}" if lines else ""
 
 
-def words(error: Exception) -> str:
+def _words(error: Exception) -> str:
     return one_line(error, 300) or "no more is said"
 
 

@@ -16,7 +16,7 @@ from bench.images.stream import stream
 from bench.running.attribution import again, attribute, remarks
 from bench.running.compute import halved
 from bench.running.examined import examine, given_numbers, guest, network_state, unmixed, versions
-from bench.running.guests import held, ours, where, words
+from bench.running.guests import failing, held, ours
 from bench.running.job import Job
 from bench.running.timing import Clock
 from bench.running.work import Work
@@ -196,16 +196,9 @@ def first_alone(
 
 def predict(job: Job, batch: Batch, x: Images) -> tuple[list[Row], Targets]:
     """What the network says of the clean images, and the class that is explained and scored, [width]."""
-    try:
-        with torch.inference_mode():
-            probabilities = job.network(x).softmax(dim=1)
-    except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
-        raise
-    except Exception as error:  # whatever somebody's forward raises
-        raise UserError(
-            f"{job.network.name} fails on {one_line(', '.join(batch.ids), 100)}{where(error, job.network.net)}: "
-            f"{type(error).__name__}: {words(error)}"
-        ) from error
+    images = one_line(", ".join(batch.ids), 100)
+    with failing(f"{job.network.name} fails on {images}", job.network.net), torch.inference_mode():
+        probabilities = job.network(x).softmax(dim=1)
     confidence, prediction = probabilities.max(dim=1)
     labels = batch.labels + batch.labels[-1:] * (len(x) - len(batch.labels))
     target = prediction.clone()

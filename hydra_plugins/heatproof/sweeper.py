@@ -16,4 +16,7 @@ class Cells(BasicSweeper):
 
 def telling(batch: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     """Of jobs that differ in nothing but the number of their cell one: where it composes, so do the others."""
-    return list({tuple(word for word in job if not word.startswith(CELL)): job for job in batch[::-1]}.values())[::-1]
+    first: dict[tuple[str, ...], Sequence[str]] = {}
+    for job in batch:
+        first.setdefault(tuple(word for word in job if not word.startswith(CELL)), job)
+    return list(first.values())
