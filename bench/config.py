@@ -94,8 +94,8 @@ def _why(error: Exception, words: list[str]) -> str:
 
 def _no_such_key(key: str, words: list[str]) -> str:
     """With what there is instead, as far as choices of files tell."""
-    named = [word.lstrip("+").partition("=")[0] for word in words]
-    kept = [name != key and ("." not in name or name.startswith("hydra.")) for name in named]
+    named = [word.lstrip("+").partition("=")[0].partition("@")[0] for word in words]
+    kept = [name == "hydra.searchpath" or (CONF / name).is_dir() for name in named]  # the others may be unknown as well
     tree: object = OmegaConf.to_container(
         _composed(CONF, tuple(itertools.compress(words, kept)), stamps()), resolve=False
     )

@@ -125,6 +125,8 @@ def test_a_name_that_there_is_stays(override):
     [
         ("method.stepz=3", "method.stepz: there is no such key. Did you mean steps?"),
         ("method.stepz=3 data.limt=3", "there is no such key."),
+        ("run.sead=3 result=elsewhere", ": there is no such key."),
+        ("hydra.rum.dir=x metrics=kl", "there is no such key."),
         ("metric.kl.step=3", "metric.kl.step: there is no such key. metric has unified."),
         ("compute/device=cpu", "compute/device: there is no such key. Did you mean compute.device?"),
         ("data.limit.x=3", "data.limit.x: there is no such key. data.limit has no keys."),
