@@ -35,6 +35,7 @@ METHODS = {  # what it does; what is said
     "return x[:, :, :-1]": "or [B, H, W]",
     "return x.nothing": ".py, line 5: AttributeError: 'Tensor' object has no attribute 'nothing'",
     "return x @ x[0, 0, :3]": ".py, line 5: RuntimeError: ",
+    "exit(3)": ".py, line 5: SystemExit: 3",
 }
 METRICS = {
     "return {'banana': batch.x.mean((1, 2, 3))}": "gives 'banana': expected one of score, ",

@@ -79,13 +79,17 @@ def launch(name: str, settings: dict, config: DictConfig, program: list[str], jo
         _launch(name, settings, config, program, jobs)
     except UserError as error:
         raise CompactHydraException(f"error: {error}") from error
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         print("Interrupted. What is stored stays; the same command goes on from there.", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(128 + (signal.SIGTERM if isinstance(end, _Terminated) else signal.SIGINT))
+
+
+class _Terminated(KeyboardInterrupt):
+    """By SIGTERM, which no terminal passes on to the processes of the parts."""
 
 
 def _told_to_end(*_: object) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)
+    raise _Terminated
 
 
 def _launch(name: str, settings: dict, config: DictConfig, program: list[str], jobs: list[list[str]]) -> None:

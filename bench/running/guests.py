@@ -81,7 +81,7 @@ def failing(said: str, code: Callable) -> Iterator[None]:
         yield
     except (UserError, torch.OutOfMemoryError):  # of the latter, batches are made smaller
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{said}{_where(error, code)}: {type(error).__name__}: {_words(error)}") from error
 
 
@@ -107,7 +107,7 @@ def held(name: str, code: Callable, instead: str) -> Iterator[None]:
         )
 
 
-def _where(error: Exception, code: Callable) -> str:
+def _where(error: BaseException, code: Callable) -> str:
     """' in mine.py, line 12': the innermost line of the file that holds the code; nothing if none of it is in a file."""
     try:
         file = inspect.getsourcefile(inspect.unwrap(code))
@@ -117,7 +117,7 @@ def _where(error: Exception, code: Callable) -> str:
     return f" in {file}, line {lines[-1]}" if lines else ""
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     return one_line(error, 300) or "no more is said"
 
 
