@@ -25,6 +25,7 @@ from bench.typed import PATHS, as_typed, with_own
 
 USUAL_SIZE = 224  # pixels of a side, where nobody says how many
 SWEEP = ("-m", "--multirun")
+HELP = ("-h", "--help")
 MANY = ("metric", "experiment")  # groups of which a run may have several, or none
 ONE = {"data": "synthetic", "model": "tiny", "method": "ig", "compute": "default"}  # of these a run has one: such as
 
@@ -140,16 +141,28 @@ def launch(main: Callable) -> None:
         flags, words = ([w for w in sys.argv[1:] if (w in SWEEP) is first] for first in (True, False))
         sys.argv[1:] = with_own([*flags, *as_typed(words)])
         composable(sys.argv[1:])
-        if not any(word.startswith("-") and word not in SWEEP for word in words):
-            first = _first_cell(sys.argv[1 + len(flags) :]) if flags else sys.argv[1:]
+        given = sys.argv[1 + len(flags) :]
+        overrides = [word for word in given if word not in HELP]
+        if not any(word.startswith("-") for word in overrides):  # of Hydra's, which may take a word without =
+            first = _first_cell(_settings(overrides)) if flags else _settings(overrides)
             if first is not None:
                 composed(first)
+                if overrides != given:  # Hydra's help, which is of one run
+                    sys.argv[1:] = [HELP[0], *first]
     except UserError as error:
         sys.exit(f"error: {error}")
     try:
         main()
     except KeyboardInterrupt:  # before there is anything to lose
         sys.exit(130)
+
+
+def _settings(words: list[str]) -> list[str]:
+    """These. UserError: one sets nothing."""
+    for word in words:
+        if "=" not in word and not word.startswith("~"):
+            raise UserError(f"{word}: expected KEY=VALUE, such as method=ig.")
+    return words
 
 
 def _first_cell(words: list[str]) -> list[str] | None:

@@ -218,3 +218,9 @@ def test_the_command_takes_the_rows_that_lie_there_and_leaves_a_document_for_the
     page = (tmp_path / "report" / "index.html").read_text()
     assert page.index("Claims of the papers") < page.index('<section id="rows"')
     assert 'class="badge holds"' in page
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(UserError, match="nowhere: there is no such folder"):
+        claims.main([f"paths.results={tmp_path / 'nowhere'}"])
+    assert not (tmp_path / "nowhere").exists()

@@ -155,6 +155,8 @@ def test_what_hydra_would_refuse_is_refused_before_it_and_a_sweep_may_say_so_any
     assert status("method=ig,sm method.stepz=3 -m") == "error: method.stepz: there is no such key. Did you mean steps?"
     assert status("method=ig,sm") == "error: method=ig,sm: several are a sweep, -m method=ig,sm."
     assert status("method=ig,sm -m").startswith("words: ['-m', ")
+    assert status("-m x") == status("x") == status("--help x") == "error: x: expected KEY=VALUE, such as method=ig."
+    assert "method=ig,sm" not in status("-m --help method=ig,sm") and "'method=ig'" in status("-h -m method=ig,sm")
     assert status("method=ig -m method.steps=3,4 data.limit=2").startswith("words: ['-m', ")
     assert status('-m method=glob("[a-b]*",exclude=[agi])').startswith("words: ['-m', ")
     assert status("-m method=glob(zz*)").startswith("error: method=glob(zz*): no method has such a name.")

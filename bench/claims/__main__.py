@@ -81,11 +81,13 @@ def _decided(kind: str, predicate: str, rows: pd.DataFrame | None) -> Finding:
 
 def main(arguments: list[str]) -> None:
     claims = load()
+    of_all = [argument for argument in arguments if not argument.startswith("experiment.")]
+    results = Path(config.load(of_all, builders=False).cfg.paths.results)
+    if not results.is_dir() and any(argument.startswith("paths.results=") for argument in arguments):
+        raise UserError(f"paths.results={results}: there is no such folder. Without it, claims that need no rows are decided.")
     print(f"{len(claims)} claims; the studies among them take a minute or two.", file=sys.stderr)
     rows = measured.rows(tables(claims), arguments)
     decided = decide(claims, rows)
-    of_all = [argument for argument in arguments if not argument.startswith("experiment.")]
-    results = Path(config.load(of_all, builders=False).cfg.paths.results)
     paths = document(decided, arguments).save(results / "report")
     print(paths[0].read_text(encoding="utf-8"))
     print(*paths, sep="\n")
