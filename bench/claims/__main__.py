@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
     of_all = [argument for argument in arguments if not argument.startswith("experiment.")]
     results = Path(config.load(of_all, builders=False).cfg.paths.results)
     if not results.is_dir() and any(argument.startswith("paths.results=") for argument in arguments):
-        raise UserError(f"paths.results={results}: there is no such folder. Without it, claims that need no rows are decided.")
+        raise UserError(f"paths.results={results}: there is no such folder. Claims that need no rows ask for none.")
     print(f"{len(claims)} claims; the studies among them take a minute or two.", file=sys.stderr)
     rows = measured.rows(tables(claims), arguments)
     decided = decide(claims, rows)
