@@ -28,7 +28,10 @@ def test_the_page_quotes_ranks_and_rank_agreements_of_the_tables():
     insertion = pd.read_csv(FOLDER / "report" / "trust.csv").query("quantity == 'insertion'")
     ranks = insertion.query("row == 'la'").set_index("variant")["rank"]
     falls = [ranks[name] for name in ("unified", "baseline blur", "baseline grey", "baseline linear")]
-    assert "from rank {} against black to rank {} against blurred frames, {} against grey ones and {}".format(*falls) in page
+    assert (
+        "from rank {} against black to rank {} against blurred frames, {} against grey ones and {}".format(*falls)
+        in page
+    )
     tau = insertion.pivot(index="row", columns="variant", values="mean").corr("kendall").round(2)
     beside, four = tau["unified"], tau["seeds 0, their images"]
     assert f"(Kendall's τ with `unified`: {beside['baseline linear']:.2f})".replace("-", "−") in page
