@@ -180,3 +180,10 @@ def test_rows_of_before_fingerprints_were_columns_count_as_done(tmp_path):
     store.forget(["b"])
     add(store, "c")
     assert Rows(tmp_path, CELL, "r").done() == {"a": Made("1", "then"), "c": Made("print of c", None)}
+
+
+def test_scored_rows_of_one_image_that_differ_are_told(tmp_path, capsys):
+    for k, (image, score) in enumerate((("a", 0.2), ("b", 0.2), ("b", 0.2), ("c", 0.2), ("c", 0.5))):
+        save(tmp_path, [row(image, score)], part=f"part-{k}")
+    assert len(load_rows(tmp_path)) == 3
+    assert capsys.readouterr().err.startswith("1 image with several rows that differ, by 0.3 at most (run ")

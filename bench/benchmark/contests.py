@@ -129,6 +129,7 @@ CONTESTS = (
             Peer(
                 by_saliency.SALIENCY,
                 by_saliency.guided_ig,
+                why="where max pools tie, as on a black image, rounding decides the path, and folded layers round otherwise",
                 help="handed NumPy's quantile under the keyword that it knows",
             ),
         ),

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from bench.store import parts
 from bench.store.parts import BROKEN, ORDER, SCHEMA, first_line
+from bench.text import plural
 
 ROWS_A_FILE = 1000  # of those that a process joins its own small ones into
 PARTITIONS = ["data", "model", "method", "metric"]
@@ -105,8 +106,22 @@ def load_rows(results: Path, more: Sequence[str] = ()) -> pd.DataFrame:
         return pd.DataFrame(columns=[*SCALARS, *more, *PARTITIONS])
     rows = _read(folder, columns=[*SCALARS, *more, *PARTITIONS]).to_pandas()
     rows = rows.sort_values(["run_id", "image_id", *ORDER], kind="stable")
+    _told_apart(rows[rows.duplicated(["run_id", "image_id"], keep=False) & (rows["status"] == "ok")])
     rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")
     return rows.reset_index(drop=True)
+
+
+def _told_apart(twice: pd.DataFrame) -> None:
+    """Says of images with several scored rows how far these are apart, if they are."""
+    scores = twice.groupby(["run_id", "image_id"])[ORDER[1:]]
+    apart = (scores.max() - scores.min()).max(axis=1)
+    if (apart > 0).any():
+        run, image = apart.idxmax()
+        print(
+            f"{plural((apart > 0).sum(), 'image')} with several rows that differ, by {apart.max():.1g} at most (run {run}, "
+            f"{image}): one counts. `heatproof verify {run}` computes it again.",
+            file=sys.stderr,
+        )
 
 
 def load_curves(
