@@ -8,6 +8,7 @@ from test_page import leave
 from bench.claims import __main__ as claims
 from bench.claims import evidence, predicates
 from bench.claims.predicates import CANNOT_TELL, FAILS, HOLDS
+from bench.config import load
 from bench.errors import UserError
 from bench.papers import printed
 from bench.report import __main__ as report
@@ -218,6 +219,32 @@ def test_the_command_takes_the_rows_that_lie_there_and_leaves_a_document_for_the
     page = (tmp_path / "report" / "index.html").read_text()
     assert page.index("Claims of the papers") < page.index('<section id="rows"')
     assert 'class="badge holds"' in page
+
+
+def test_of_two_rows_the_printed_name_is_that_of_the_one_beside_it_and_a_few_images_take_none_from_the_others(tmp_path):
+    for method, level in (("fast_ig", 0.9), ("fast_ig_as_published", 0.2), ("eg", 0.9), ("la", 0.7), ("ig", 0.4)):
+        leave(tmp_path, f"r-{method}", method, level, images=[f"{i}" for i in range(20)])
+    leave(tmp_path, "r-sm", "sm", 0.8, images=["0", "1"])
+    here = ["experiment.models=[tiny]", "data=synthetic", f"paths.results={tmp_path}"]
+    rows = claims.measured.rows(["la_table1"], here)
+    (column,) = evidence.Measured(rows).columns("la_table1", "unified.insertion")
+    assert column.name == "tiny, 20 images, 3 of 12 rows" and set(column.labels) == {"fast_ig", "la", "ig"}
+    assert column.value[column.labels.index("fast_ig")] == pytest.approx(0.2, abs=0.1)
+
+
+MEASURED = [claim for claim in claims.load().itertuples() if claim.kind == "rows" and "unmeasured" not in claim.predicate]
+
+
+@pytest.mark.parametrize("claim", MEASURED, ids=[claim.id for claim in MEASURED])
+def test_a_claim_of_measured_rows_is_decided_where_all_rows_are_there(claim):
+    predicate, arguments = claims.parsed(claim.predicate)
+    what, table = arguments[-2:]
+    labels = list(claims.measured.names(load([f"experiment={table}"], builders=False).cfg.experiment).values())
+    assert len(set(labels)) == len(labels)
+    metric, _, quantity = what.rpartition(".")
+    rows = column(table, quantity, {k: random.normal(n, 0.1, 40) for n, k in enumerate(labels)}, metric)
+    found = measured(predicate, rows, *arguments)
+    assert found.verdict in (HOLDS, FAILS), found
 
 
 def test_a_folder_that_is_not_there_is_not_made(tmp_path):

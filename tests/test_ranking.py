@@ -79,6 +79,15 @@ def test_ranks_are_over_the_images_that_all_rows_share():
     assert "(3 rows, 2 images)" in insertion.below[0]
 
 
+def test_a_row_with_other_images_than_most_is_left_out_and_told():
+    numbers, rows = table("tiny")
+    rows.loc[rows["method"] == "sm", "image_id"] = ["8", "9", "2"]
+    insertion = ranking.beside(numbers, rows, "la", 1, PRINTED, 0.7, 100)["d", "tiny", "unified", "all"][0]
+    assert [row[0].text for row in insertion.rows] == ["la", "ours", "random"]
+    assert "(2 rows, 3 images)" in insertion.below[0]
+    assert insertion.below[1] == "Left out, as they have other images than these 3: sm."
+
+
 def test_networks_whose_values_cannot_be_right_are_left_out():
     there = published.elsewhere("la", 3, PRINTED, "unified", "all", "insertion", UNIFIED["insertion"])
     assert "vgg16" in there

@@ -81,9 +81,9 @@ def _decided(kind: str, predicate: str, rows: pd.DataFrame | None) -> Finding:
 
 def main(arguments: list[str]) -> None:
     claims = load()
-    of_all = [argument for argument in arguments if not argument.startswith("experiment.")]
-    results = Path(config.load(of_all, builders=False).cfg.paths.results)
-    if not results.is_dir() and any(argument.startswith("paths.results=") for argument in arguments):
+    where = [argument for argument in arguments if argument.startswith("paths.")]
+    results = Path(config.load(where, builders=False).cfg.paths.results)
+    if where and not results.is_dir():
         raise UserError(f"paths.results={results}: there is no such folder. Claims that need no rows ask for none.")
     print(f"{len(claims)} claims; the studies among them take a minute or two.", file=sys.stderr)
     rows = measured.rows(tables(claims), arguments)

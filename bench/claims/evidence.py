@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.papers import printed, published
 from bench.report.marks import pairs
+from bench.report.significance import comparable
 
 LOWER_IS_BETTER = ("deletion", "score")  # the papers' only score is infidelity
 
@@ -78,7 +79,8 @@ def as_printed() -> Printed:
 @dataclass(frozen=True)
 class Measured:
     """Rows of experiments: columns table (la_table1, la_fig6), model, metric, quantity, label (the row's; in a sweep the
-    setting), image, value, and, where images come in classes, group. Methods that the paper's table has not are left out.
+    setting), image, value, and, where images come in classes, group. Methods that the paper's table has not are left out, and
+    those that have other images than most.
     """
 
     rows: pd.DataFrame
@@ -89,13 +91,15 @@ class Measured:
         part = part[part["label"].isin(roster)] if roster else part
         found = []
         for model, column in part.groupby("model", sort=False):
-            scores = column.pivot(index="image", columns="label", values="value").dropna()
+            scores = column.pivot(index="image", columns="label", values="value")
+            scores = scores[max(comparable(scores, dict.fromkeys(scores, {})), key=len)].dropna()
             if scores.empty:
                 continue
-            scores = scores[list(dict.fromkeys(column["label"]))]
+            scores = scores[[label for label in dict.fromkeys(column["label"]) if label in scores]]
             groups = column.drop_duplicates("image").set_index("image")["group"] if "group" in column else None
             of = pairs(scores.to_numpy(), None if groups is None else groups[scores.index].to_numpy())
-            name = f"{model}, {len(scores)} images"
+            some = f", {scores.shape[1]} of {len(roster)} rows" if scores.shape[1] < len(roster) else ""
+            name = f"{model}, {len(scores)} images{some}"
             found.append(
                 Column(name, list(scores), scores.mean().to_numpy(), of.difference, of.reach, of.told, sampled=True)
             )

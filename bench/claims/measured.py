@@ -27,7 +27,7 @@ def rows(tables: Iterable[str], overrides: list[str]) -> pd.DataFrame:
             there, runs = load_rows(results), records.load_runs(results)
             if not there.empty:
                 numbers, *_ = paper_table.numbers(config, there, runs)
-                labels = {row.label: _label(row.label, row.published) for row in plan.rows(config.cfg.experiment)}
+                labels = names(config.cfg.experiment)
                 found += [part.assign(table=table) for part in _scores(numbers, means.by_image(there), labels)]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
@@ -36,7 +36,7 @@ def _scores(
     numbers: pd.DataFrame, images: Mapping[str, pd.DataFrame], labels: Mapping[str, str]
 ) -> Iterable[pd.DataFrame]:
     measured = numbers[(numbers["confidence"] == "all") & (numbers["n"] > 0) & (numbers["quantity"] != SPEED)]
-    for line in measured.to_dict("records"):
+    for line in measured[measured["row"].isin(labels)].to_dict("records"):
         part = images[line["run_id"]]
         values = means.values(part, line["quantity"], line["kind"])
         scores = pd.DataFrame({"image": part.index, "value": values.to_numpy()})
@@ -46,8 +46,12 @@ def _scores(
         yield scores.assign(label=labels[line["row"]], **of)
 
 
-def _label(row: str, published: Mapping[str, str] | None) -> str:
-    """The setting in a sweep, the method elsewhere, as the printed tables have it; else the row's own."""
-    if not published:
-        return row.rpartition("= ")[2]
-    return published["param_value"].replace(";", " ") if "param" in published else published["method"]
+def names(experiment: Mapping) -> dict[str, str]:
+    """{row: what claims call it}, of rows that stand beside a printed one: the value of what the table varies first, where
+    it varies a setting; elsewhere the printed method, or, of several rows of one method, the row's own label.
+    """
+    beside = {row.label: row.published for row in plan.rows(experiment) if row.published}
+    if varied := [of["param"] for of in beside.values() if "param" in of]:
+        return {row: of["param_value"].replace(";", " ") for row, of in beside.items() if of.get("param") == varied[0]}
+    methods = [of["method"] for of in beside.values()]
+    return {row: of["method"] if methods.count(of["method"]) == 1 else row for row, of in beside.items()}

@@ -26,7 +26,8 @@ def beside(
 ) -> dict[Key, list[Table]]:
     """{a table of a network that the paper does not print: its rows by rank, and Kendall's tau with each printed network}.
 
-    By every quantity that is better when it is high. Only rows with a printed counterpart have a rank.
+    By every quantity that is better when it is high. Only rows with a printed counterpart have a rank. Rows that have other
+    images than most are left out.
     numbers: as published.beside leaves them. rows: load_rows's. printed: {row: the printed one, or None}.
     """
     images, found = means.by_image(rows), {}
@@ -39,12 +40,17 @@ def beside(
             measured = part[(part["quantity"] == quantity) & (part["n"] > 0)].set_index("row")["run_id"]
             if there.empty or measured.empty or model in there or model in published.impossible(paper, table):
                 continue
-            scores = means.side_by_side(images, measured, quantity, kind, confidence, threshold).dropna()
+            of_all = means.side_by_side(images, measured, quantity, kind, confidence, threshold)
+            groups = significance.comparable(of_all, dict.fromkeys(of_all, {}))
+            group = max(groups, key=lambda group: len(_ranked(of_all[group], there)))
+            scores = of_all[group].dropna()
             if len(scores):
                 heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"
                 header = ["Method", f"{kind.title}, {model}", "rank", *(f"{n}: rank (published)" for n in there)]
-                classes = means.classes_of(images[measured.iloc[0]], scores.index)
+                classes = means.classes_of(images[measured[group[0]]], scores.index)
                 below = [_agreement(scores[_ranked(scores, there)], there, kind, classes)]
+                if others := [row for row in of_all if row not in group]:
+                    below.append(f"Left out, as they have other images than these {len(scores)}: {', '.join(others)}.")
                 ranked = Table(heading, columns(*header), _rows(scores, there, classes, draws), below=below, of=key)
                 found.setdefault(key, []).append(ranked)
     return found
