@@ -232,7 +232,9 @@ def test_of_two_rows_the_printed_name_is_that_of_the_one_beside_it_and_a_few_ima
     assert column.value[column.labels.index("fast_ig")] == pytest.approx(0.2, abs=0.1)
 
 
-MEASURED = [claim for claim in claims.load().itertuples() if claim.kind == "rows" and "unmeasured" not in claim.predicate]
+MEASURED = [
+    claim for claim in claims.load().itertuples() if claim.kind == "rows" and "unmeasured" not in claim.predicate
+]
 
 
 @pytest.mark.parametrize("claim", MEASURED, ids=[claim.id for claim in MEASURED])

@@ -57,7 +57,21 @@ def test_a_claim_holds_where_the_first_comes_first(ranked):
     assert held["unified"] and held["correct only"] and held["normalised curves"]
     assert not held["baseline blur"] and not held["draws 1"]
     said = trust.sentence(told, "insertion")
-    assert "of 1 claims 0 survive all 9 variants" in said and "not by baseline blur, draws 1" in said
+    again = {"normalised curves": "unified", "correct only": "unified"}  # of curves from 0 to 1, of nothing wrong
+    assert trust.repeated(list(ranked.values())) == again
+    assert "of 1 claims 0 survive all 6 variants" in said and "not by baseline blur, draws 1" in said
+
+
+def test_other_seeds_tell_nothing_of_a_claim_that_fails_on_their_images_with_any():
+    few = np.array([0.0, 0.0, *ONE[2:]])  # below TWO on the images that have other seeds, above it over all
+    found = {
+        "unified": {"a": rows(few), "b": rows(TWO), "a, draws 1": rows(few[:2]), "b, draws 1": rows(TWO[:2] + 0.01)}
+    }
+    told = trust.claims(trust.variants(found, ["draws 1"]), [["a", "b"], ["b", "a"]])
+    counts = told[(told["quantity"] == "insertion") & (told["variant"] == "draws 1")].set_index("claim")["counts"]
+    assert not counts["a above b"] and counts["b above a"]
+    assert not told.loc[told["variant"] == trust.BASE, "counts"].any()
+    assert "a above b (not by draws 1" not in trust.sentence(told, "insertion")
 
 
 def test_a_difference_has_an_interval_over_classes(ranked):

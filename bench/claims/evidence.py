@@ -79,8 +79,8 @@ def as_printed() -> Printed:
 @dataclass(frozen=True)
 class Measured:
     """Rows of experiments: columns table (la_table1, la_fig6), model, metric, quantity, label (the row's; in a sweep the
-    setting), image, value, and, where images come in classes, group. Methods that the paper's table has not are left out, and
-    those that have other images than most.
+    setting), image, value, and, where images come in classes, group. Methods that the paper's table has not are left out,
+    and those that have other images than most.
     """
 
     rows: pd.DataFrame
