@@ -4,9 +4,12 @@ A sentence carries its numbers in one of these forms; the network is EfficientNe
 
     0.391 (unified: la, gap)                                a mean, to as many digits
     0.391 (efficientnet_lite1/unified: la, gap)
+    0.362 (unified: la, gap, 24 images)                     over the images that all rows share, so many
     `la` above `ig` (unified, gap)                          is better, and told to be, over the images that the rows share
     `la` not told from `agi` (efficientnet_lite2/unified, gap)
-    τ = 0.82 (unified gap; fair gap)                        Kendall's τ-b of two rankings of the methods that both have
+    `ig` above `random` (unified, gap, alone)               told as the only pair that is asked about
+    τ = 0.82 (unified gap; fair gap)                        Kendall's τ-b of two rankings of the methods that both have, over
+                                                            the images that all of these have
     τ = 0.82 (unified gap; efficientnet_lite1/unified gap)
     τ = 0.91 (unified gap; unified gap, seed 1)
     100 images (unified: la)                                that were scored
@@ -31,8 +34,8 @@ from bench.store.rows import load_rows
 FOLDER = ROOT / "results" / "reference"
 USUAL, DATA = "efficientnet_lite0", "la_release"
 OF = r"(?:(\w+)/)?(\w+)"  # network and metric
-MEAN = re.compile(rf"(-?\d+\.\d+) \({OF}: (\w+), (\w+)\)")
-PAIR = re.compile(rf"`(\w+)` (above|not told from) `(\w+)` \({OF}, (\w+)\)")
+MEAN = re.compile(rf"(-?\d+\.\d+) \({OF}: (\w+), (\w+)(?:, (\d+) images)?\)")
+PAIR = re.compile(rf"`(\w+)` (above|not told from) `(\w+)` \({OF}, (\w+)(, alone)?\)")
 TAU = re.compile(rf"τ = ([-−]?\d\.\d+) \({OF} (\w+)(?:, seed (\d+))?; {OF} (\w+)(?:, seed (\d+))?\)")
 COUNT = re.compile(rf"([\d,]+) images \({OF}: (\w+)\)")
 RELEASED = {f"{name}_as_published": name for name in ("fast_ig", "deeplift", "guided_ig", "big")}
@@ -44,7 +47,8 @@ CHOICES = {  # how a line of the table begins: our row -> the printed one, where
     "as published, by deletion": RELEASED | {"raster": "eg"},
 }
 PRINTED = ("vgg16", "resnet50", "inception_v3", "maxvit_t")
-BESIDE = re.compile(r"\| ([^|]+), (\d+) rows \| (\d+) " + r"\| (-?\d\.\d\d) " * len(PRINTED) + r"\|")
+TAU_OF = r"\| (-?\d\.\d\d) \[(-?\d\.\d\d), (-?\d\.\d\d)\] "
+BESIDE = re.compile(r"\| ([^|]+), (\d+) rows \| (\d+) " + TAU_OF * len(PRINTED) + r"\|")
 
 
 class Rows:
@@ -81,15 +85,17 @@ def wrong(text: str, rows: Rows) -> list[str]:
     """What the text says and the rows do not."""
     found = []
     for of in MEAN.finditer(text):
-        said, network, metric, method, quantity = of.groups()
+        said, network, metric, method, quantity, count = of.groups()
         digits = len(said.partition(".")[2])
-        mean = rows.scores(network, metric, quantity)[method].mean()
-        found += [of[0]] if f"{mean:.{digits}f}" != said else []
+        scores = rows.scores(network, metric, quantity)
+        scores = scores.dropna() if count else scores
+        right = f"{scores[method].mean():.{digits}f}" == said and count in (None, str(len(scores)))
+        found += [] if right else [of[0]]
     for of in PAIR.finditer(text):
-        first, what, second, network, metric, quantity = of.groups()
+        first, what, second, network, metric, quantity, alone = of.groups()
         scores = rows.scores(network, metric, quantity)
         group = next(g for g in significance.comparable(scores, dict.fromkeys(scores, {})) if first in g)
-        shared = scores[group if second in group else [first, second]].dropna()
+        shared = scores[group if second in group and not alone else [first, second]].dropna()
         pairs = marks.pairs(rows.kind(metric, quantity).sign * shared.to_numpy(), rows.classes(shared.index))
         i, j = list(shared).index(first), list(shared).index(second)
         told = pairs.told and abs(pairs.difference[i, j]) > pairs.reach[i, j]
@@ -98,10 +104,12 @@ def wrong(text: str, rows: Rows) -> list[str]:
         )
     for of in TAU.finditer(text):
         said, *sides = of.groups()
-        first, second = (rows.scores(*side).mean() for side in (sides[:4], sides[4:]))
-        both = first.index.intersection(second.index)
+        first, second = (rows.scores(*side) for side in (sides[:4], sides[4:]))
+        both = first.columns.intersection(second.columns)
+        first, second = first[both].dropna(), second[both].dropna()
+        images = first.index.intersection(second.index)
         digits = len(said.partition(".")[2])
-        tau = kendalltau(first[both], second[both]).statistic
+        tau = kendalltau(first.loc[images].mean(), second.loc[images].mean()).statistic
         found += [of[0]] if f"{tau:.{digits}f}" != said.replace("−", "-") else []
     for of in COUNT.finditer(text):
         said, network, metric, method = of.groups()
@@ -120,8 +128,8 @@ def test_what_the_page_of_the_reference_says_is_in_its_rows():
     assert sum(len(form.findall(text)) for form in (MEAN, PAIR, TAU, COUNT)) >= 20
 
 
-def beside_printed(rows: Rows, choice: str) -> tuple[int, int, list[float]]:
-    """Rows, images that they share, and τ of their ranking and that of LA's Table 1, network by network."""
+def beside_printed(rows: Rows, choice: str) -> tuple[int, int, list[str]]:
+    """Rows, images that they share, and τ of their ranking and that of LA's Table 1 with its interval, network by network."""
     quantity = "deletion" if "deletion" in choice else "insertion"
     printed = pd.read_csv(ROOT / "results" / "published" / "la_table1.csv").query("quantity == @quantity")
     printed = printed.pivot(index="method", columns="model", values="value")
@@ -131,7 +139,9 @@ def beside_printed(rows: Rows, choice: str) -> tuple[int, int, list[float]]:
     pairs = {row: of for row, of in stands.items() if of in printed.index and (row != of or row not in claimed)}
     shared = scores[list(pairs)].dropna()
     of = printed.loc[list(pairs.values())]
-    return len(pairs), len(shared), [kendalltau(shared.mean(), of[model]).statistic for model in PRINTED]
+    classes = rows.classes(shared.index)
+    taus = [significance.agreement(shared.to_numpy(), of[model].to_numpy(), classes) for model in PRINTED]
+    return len(pairs), len(shared), taus
 
 
 def test_the_rankings_beside_the_printed_ones_are_those_of_the_rows():
@@ -141,7 +151,7 @@ def test_the_rankings_beside_the_printed_ones_are_those_of_the_rows():
     for (said, *numbers), choice in zip(lines, CHOICES, strict=True):
         assert said.startswith(choice)
         count, images, taus = beside_printed(rows, choice)
-        assert numbers == [str(count), str(images), *(f"{tau:.2f}" for tau in taus)], said
+        assert numbers == [str(count), str(images), *re.findall(r"-?\d\.\d\d", " ".join(taus))], said
 
 
 def test_the_page_of_the_tables_says_what_the_rows_say():
@@ -149,10 +159,12 @@ def test_the_page_of_the_tables_says_what_the_rows_say():
     rows = Rows(FOLDER)
     _, images, taus = beside_printed(rows, "as published (")
     networks = ("VGG16", "ResNet-50", "Inception-v3", "MaxViT-T")
-    said = ", ".join(f"{tau:.2f} ({network})" for tau, network in zip(taus, networks, strict=True))
-    assert f"and {images} of LA's images" in page and f"Kendall's τ-b {said};" in page
+    said = ", ".join(f"{tau.split()[0]} ({network})" for tau, network in zip(taus, networks, strict=True))
+    (interval,) = {tau.partition(" ")[2] for tau in taus}
+    each = "each interval from {} to {},".format(*interval.strip("[]").split(", "))
+    assert f"and {images} of LA's images" in page and f"Kendall's τ-b {said}, {each}" in page
     _, images, taus = beside_printed(rows, "the methods done right")
-    *most, last = (f"{tau:.2f}" for tau in taus)
+    *most, last = (tau.split()[0] for tau in taus)
     assert f"over {images} images, it is {', '.join(most)} and {last}." in page
 
 
