@@ -129,7 +129,7 @@ def test_what_the_page_of_the_reference_says_is_in_its_rows():
 
 
 def beside_printed(rows: Rows, choice: str) -> tuple[int, int, list[str]]:
-    """Rows, images that they share, and τ of their ranking and that of LA's Table 1 with its interval, network by network."""
+    """Rows, images that they share, and τ of their ranking and LA's Table 1 with its interval, network by network."""
     quantity = "deletion" if "deletion" in choice else "insertion"
     printed = pd.read_csv(ROOT / "results" / "published" / "la_table1.csv").query("quantity == @quantity")
     printed = printed.pivot(index="method", columns="model", values="value")
