@@ -5,6 +5,8 @@ out on the CPU instead, and what becomes of it goes back. On every other device 
 import torch
 from torch import Tensor
 
+WIDE = (torch.float64, torch.int64, torch.int32)  # hold more digits than float32
+
 
 def exact_device(device: torch.device | str) -> torch.device:
     """The device itself, or the CPU in place of Apple's MPS."""
@@ -15,6 +17,14 @@ def exact_device(device: torch.device | str) -> torch.device:
 def exact(values: Tensor) -> Tensor:
     """The same values on their `exact_device`, in their dtype."""
     return values.to(exact_device(values.device))
+
+
+def keeps_apart(values: Tensor, dtype: torch.dtype) -> bool:
+    """Whether most of the values that differ do so in a narrower dtype, too; of another, it is taken for granted."""
+    if values.dtype not in WIDE or dtype == torch.float64:
+        return True
+    values = values.cpu()
+    return 2 * len(values.to(dtype).unique()) >= len(values.unique())
 
 
 def double(values: Tensor) -> Tensor:

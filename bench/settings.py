@@ -131,6 +131,8 @@ def settle(cfg: DictConfig, *, builders: bool = True) -> None:
 
     What must still be given (???) stays: who builds it says so.  builders: whether to import them and check what they take.
     """
+    if strange := [str(key) for key in cfg if key not in (*GROUPS, "metric", "hydra")]:
+        raise UserError(f"{strange[0]}: there is no such key.{did_you_mean(strange[0], GROUPS)}")
     for group, table in GROUPS.items():
         if cfg.get(group) is not None or group != "experiment":
             _settle(cfg, group, table, builders=builders)

@@ -103,17 +103,20 @@ def case(
         raise UserError(f"settings={settings!r}: expected a list, such as ['data.limit=16'].")
     _none_said_twice(settings := list(settings), model, images)
     said = {key: _plain(value) for key, value in said.items() if value is not None}
+    given = images_of(images, labels)
+    if given.ids is not None and (again := [s for s in settings if s.lstrip("+").startswith("data.ids=")]):
+        raise UserError(f"settings holds {again[0]!r}, which the argument images says.")
     if isinstance(model, nn.Module):
         rest = [setting for setting in settings if not setting.startswith("model.")]
         said |= dict(_read(setting) for setting in settings if setting.startswith("model."))
-        return Case(given_network(model, recipe, said, name), images_of(images, labels), rest, folder, kept)
+        return Case(given_network(model, recipe, said, name), given, rest, folder, kept)
     if model is not None and not isinstance(model, str):
         raise UserError(f"model is {a_kind(model)}: expected a torch module, or a name as in model=resnet50.")
     if recipe is not None or name is not None:
         raise UserError("recipe and name are of a torch module; a network by name has its own.")
     return Case(
         model,
-        images_of(images, labels),
+        given,
         [*settings, *(f"model.{key}={value}" for key, value in said.items())],
         folder,
         kept,

@@ -22,6 +22,7 @@ from bench.images.listing import id_of
 from bench.images.source import Source, duplicates
 from bench.text import a_kind
 
+MANY = 10**9  # classes that nobody has
 OBJECT = (Image.Image, Tensor, np.ndarray)
 
 
@@ -124,8 +125,8 @@ def _labels(labels: Any, ids: list[str], names: list[str]) -> dict[str, int]:
 def _class(label: Any, name: str) -> int:
     """UserError: it is no whole number."""
     try:
-        if int(label) == label >= 0:
+        if int(label) == label and 0 <= label < MANY:
             return int(label)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise UserError(f"the label of image {name} is {label!r}: expected the number of a class.")

@@ -267,6 +267,8 @@ def _names(metrics: Sequence[str]) -> list[str]:
 def _place(folder: Any) -> Path:
     if not isinstance(folder, str | os.PathLike) or folder == "":
         raise UserError(f"folder={folder!r}: expected the path of a folder.")
+    if "${" in str(folder):
+        raise UserError(f"folder={folder!r} holds ${{, which settings fill in: name another.")
     return Path(folder).expanduser()
 
 
@@ -275,6 +277,8 @@ def _in_order(maps: Any, ids: list[str]) -> Sequence[Any]:
     if isinstance(maps, Mapping):
         if lacking := [image for image in ids if image not in maps]:
             raise UserError(f"maps has none of image {lacking[0]}; its names are those of the images.")
+        if strange := [image for image in maps if image not in ids]:
+            raise UserError(f"maps names {strange[0]!r}, which is none of the images.")
         return [maps[image] for image in ids]
     if isinstance(maps, str) or not isinstance(maps, Iterable):
         raise UserError(f"maps is {a_kind(maps)}: expected a tensor, an array or a list, one map for each image.")
@@ -284,6 +288,8 @@ def _in_order(maps: Any, ids: list[str]) -> Sequence[Any]:
 
 
 def _plain(one: Any) -> Any:
+    if isinstance(one, np.ma.MaskedArray) or isinstance(one, Tensor) and one.layout is not torch.strided:
+        raise UserError("a map is masked or sparse: give all of its values, map.filled(0) or map.to_dense().")
     if not isinstance(one, Tensor):
         return one
     one = one.detach().cpu()

@@ -127,7 +127,7 @@ def _changing(net: nn.Module, size: int) -> set[str]:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             tried(probes(size, like))
-    except Exception:  # what is wrong of it is said when it is opened
+    except (Exception, SystemExit):  # what is wrong of it is said when it is opened
         pass
     after = kept(tried)
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}

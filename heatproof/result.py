@@ -119,6 +119,8 @@ class Result:
         """
         name = self._image(image)
         metric = metric or self.metrics[0]
+        if metric not in self.metrics:
+            raise UserError(f"metric={metric!r}: expected one of {', '.join(self.metrics)}.")
         maps, curves, pixels, readout = {}, {}, None, "probability"
         for method in self.methods:
             maps[method], pixels = self._map(method, name)

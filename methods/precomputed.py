@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from bench import filename
 from bench.errors import UserError
+from bench.exact import keeps_apart
 from bench.notes import note
 from bench.rng import Rng
 from bench.types import Images, Targets
@@ -40,11 +41,12 @@ def precomputed_map(model: nn.Module, x: Images, target: Targets, rng: Rng, *, r
 
 def _beyond(file: Path, map: Tensor, taken: Tensor) -> str | None:
     """What is wrong of a map whose numbers another precision cannot hold.  taken: the map in that one."""
+    narrow = str(taken.dtype).removeprefix("torch.")
     if not taken.isfinite().all() or bool(map.any()) and not bool(taken.any()):
         of = f"from {map.min():.3g} to {map.max():.3g}"
-        return (
-            f"the map {file} holds numbers {of}, which {str(taken.dtype).removeprefix('torch.')} cannot hold: scale it"
-        )
+        return f"the map {file} holds numbers {of}, which {narrow} cannot hold: scale it"
+    if not keeps_apart(map, taken.dtype):
+        return f"most values of the map {file} are one in {narrow}: take off what they share"
     return None
 
 

@@ -115,6 +115,11 @@ def test_a_name_that_nobody_has_is_a_sentence(override, said):
     assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_a_group_that_nobody_has_is_refused():
+    with pytest.raises(UserError, match="metod: there is no such key. Did you mean method"):
+        load(["+metod=3"])
+
+
 @pytest.mark.parametrize("override", ["method=la", "metric=[unified,kl]", "metric=[]"])
 def test_a_name_that_there_is_stays(override):
     load([override])

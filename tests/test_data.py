@@ -3,6 +3,7 @@
 import inspect
 import math
 import multiprocessing
+import os
 from pathlib import Path
 
 import made
@@ -17,7 +18,8 @@ from PIL import Image
 from bench.errors import UserError
 from bench.images.files import folder
 from bench.images.imagenet import WNIDS
-from bench.images.listing import natural
+from bench.images.labels import read_ids
+from bench.images.listing import files_under, natural
 from bench.images.pictures import read_picture
 from bench.images.preprocessing import Preprocessing
 from bench.images.source import ImageError, Sample, open_source, select
@@ -491,3 +493,11 @@ def test_drawings_are_pixels_with_the_label_and_mask_of_their_shape():
         if CLASSES[label] != "crescent":  # its middle may be either
             assert middle == (CLASSES[label] != "ring")
         assert 0.01 < len(rows) / 96**2 < 0.25
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    with pytest.raises(UserError, match="data.subset=/dev/zero is no file"):
+        read_ids(Path("/dev/zero"))
+    (tmp_path / "a.png").touch()
+    os.mkfifo(tmp_path / "b.png")
+    assert [file.name for file in files_under(tmp_path)] == ["a.png"]

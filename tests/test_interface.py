@@ -506,6 +506,7 @@ def test_a_label_is_the_number_of_a_class(labels):
         ({"settings": None}, "settings=None: expected a list"),
         ({"folder": 5}, "folder=5: expected the path of a folder"),
         ({"folder": ""}, "folder='': expected the path of a folder"),
+        ({"folder": "a${x}"}, "which settings fill in: name another"),
     ],
 )
 def test_what_would_be_dropped_or_stand_twice_is_refused(wrong, complaint, pictures):
@@ -523,6 +524,13 @@ def test_what_would_be_dropped_or_stand_twice_is_refused(wrong, complaint, pictu
             {"a": torch.rand(32, 32), "b": torch.rand(32, 32).double() * 1e-60},
             "b: the map b.npy holds numbers from .*e-6",
         ),
+        (
+            torch.rand(2, 32, 32).double() + 1e9,
+            "most values of the map a.npy are one in float32: take off what they share",
+        ),
+        ({"a": torch.rand(32, 32), "b": torch.rand(32, 32), "c": 0}, "maps names 'c', which is none of the images"),
+        ([np.ma.masked_less(np.ones((32, 32)), 2)] * 2, "a map is masked or sparse: give all of its values"),
+        ([torch.eye(32).to_sparse()] * 2, "a map is masked or sparse: give all of its values"),
     ],
 )
 def test_maps_that_cannot_be_scored_are_named(maps, complaint, cnn):
@@ -539,3 +547,28 @@ def test_what_comes_one_by_one_or_by_name_is_as_good(cnn):
     pd.testing.assert_frame_equal(first, heatproof.score(cnn, images, {"b": maps[1], "a": maps[0]}, **of))
     result = heatproof.evaluate(cnn, images, (name for name in ("sm", "random")), **of)
     assert result.methods == ["sm", "random"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"settings": ["data.ids=[a]"]}, "'data.ids=.a.', which the argument images says"),
+        ({"labels": [float("inf"), 1]}, "is inf: expected the number of a class"),
+        ({"labels": [1, 10**30]}, "expected the number of a class"),
+    ],
+)
+def test_images_at_hand_say_which_they_are(wrong, complaint):
+    images = {"a": torch.rand(3, 32, 32), "b": torch.rand(3, 32, 32)}
+    with pytest.raises(UserError, match=complaint):
+        heatproof.evaluate("tiny", images, ["sm"], progress=False, **wrong)
+
+
+def test_what_torch_was_told_to_compute_in_is_not_taken_over(pictures):
+    try:
+        torch.set_default_dtype(torch.float64)
+        with pytest.raises(UserError, match="torch's default dtype is torch.float64: set it back"):
+            heatproof.attribute("tiny", pictures, "sm", progress=False)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    with torch.autocast("cpu"), pytest.raises(UserError, match="torch.autocast is on: call this outside of it"):
+        heatproof.attribute("tiny", pictures, "sm", progress=False)

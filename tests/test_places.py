@@ -19,6 +19,7 @@ from bench.errors import UserError
 from bench.experiments.sweep import _left
 from bench.running.work import missing
 from bench.store import records
+from bench.store.atomic import writable
 from bench.store.maps import Maps
 from bench.typed import PATHS
 
@@ -174,3 +175,10 @@ def test_a_record_of_another_form_is_passed_over(change, why, tmp_path, capsys):
     file.write_text(yaml.safe_dump(record, sort_keys=False))
     assert records.load_runs(tmp_path) == {}
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["rows", "runs", "attributions"])
+def test_a_file_where_a_part_of_the_results_goes_is_told_before_anything_is_computed(tmp_path, part):
+    (tmp_path / part).touch()
+    with pytest.raises(UserError, match=f"{part} is no folder; name another folder"):
+        writable(tmp_path)

@@ -59,6 +59,8 @@ def read_ids(file: Path, known: Collection[str] = ()) -> list[str]:
 
 def read_text(file: Path, by: str) -> str:
     """A text file in UTF-8, or in UTF-16 that says so. UserError: it cannot be read, or is in another encoding."""
+    if file.is_char_device():  # endless, as /dev/zero
+        raise UserError(f"{by} is no file")
     try:
         content = file.read_bytes()
     except OSError as error:

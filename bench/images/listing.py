@@ -29,8 +29,8 @@ def pictures_under(base: Path) -> list[Path]:
 
 
 def files_under(base: Path) -> list[Path]:
-    """Every file below a folder, hidden ones aside, links followed."""
-    return list(_walk(base, frozenset()))
+    """Every file below a folder, hidden ones aside, links followed; no pipe or device, which would be waited for."""
+    return [path for path in _walk(base, frozenset()) if path.is_file() or not path.exists()]
 
 
 def pictures_in(folder: Path) -> list[Path]:

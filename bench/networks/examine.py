@@ -81,6 +81,8 @@ def _alike_everywhere(network: Network, logits: Tensor, x: Tensor) -> None:
         places = _logits(network, x[:1].repeat(PLACES, 1, 1, 1))
     if _beyond_rounding(places - places[:1], logits):
         raise _meaningless(network, "gives an image another answer at another place of a batch")
+    if _beyond_rounding(places - logits[:1], logits):
+        raise _meaningless(network, f"gives an image another answer in a batch of {PLACES} than of two")
 
 
 def _same(before: Tensor | None, now: Tensor) -> bool:
@@ -128,7 +130,7 @@ def _logits(network: Network, x: Tensor) -> Tensor:
     """What the network says of these images, [B, C]. UserError: it says something else."""
     try:
         output = network.net((x - network.mean) / network.std)
-    except Exception as error:  # whatever somebody's forward raises
+    except (Exception, SystemExit) as error:  # whatever somebody's forward raises
         if CHECKPOINTS in str(error):
             raise UserError(_checkpoints(network)) from error
         first = next((module for module in network.net.modules() if isinstance(module, nn.Conv2d)), None)
@@ -147,6 +149,8 @@ def _logits(network: Network, x: Tensor) -> Tensor:
             f"{network.name} returns {_described(output, len(x))}; logits were expected, a tensor [B, C]. Name a module of "
             "yours as net._target_ whose forward returns that part alone."
         )
+    if output.layout is not torch.strided:
+        raise UserError(f"{network.name} returns a sparse tensor; let forward return its to_dense().")
     if output.ndim != 2 or len(output) != len(x):
         raise UserError(
             f"{network.name} returns a tensor {list(output.shape)} of {len(x)} images; logits were expected, [B, C]. "

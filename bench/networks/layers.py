@@ -78,13 +78,14 @@ def look(network: nn.Module, x: Tensor) -> dict[str, Output]:
     hooks = [module.register_forward_hook(keep(name)) for name, module in modules.items()]
     try:
         with torch.enable_grad():
-            logits = network(x.detach().requires_grad_())
+            logits = network(x.detach().requires_grad_().clone())  # no leaf: the first layer may work in place
     finally:
         for hook in hooks:
             hook.remove()
     tensors = {name: output for name, output in seen.items() if isinstance(output, Tensor) and output.requires_grad}
     weights = torch.linspace(1, 2, logits.shape[1], dtype=logits.dtype, device=logits.device)
-    found = torch.autograd.grad((logits * weights).sum(), list(tensors.values()), allow_unused=True)
+    total = (logits * weights).sum()
+    found = torch.autograd.grad(total, list(tensors.values()), allow_unused=True) if tensors else ()
     gradients = dict(zip(tensors, found, strict=True))
     of_images = [output for output in tensors.values() if output.shape[:1] == x.shape[:1]]
     lengths = {output.shape[1] for output in of_images if output.ndim == 3}

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.networks.layers import HOOKS
 from bench.notes import listening
-from bench.running.guests import Guest, called
+from bench.running.guests import Guest, called, other_streams
 from bench.running.job import Job
 from bench.running.post import Processed
 from bench.store.parts import CURVES
@@ -37,7 +37,13 @@ def network_state(job: Job) -> tuple:
     """
     network = job.network
     modules = [
-        (name, id(module), module.training, *(len(getattr(module, of)) for of in HOOKS))
+        (
+            name,
+            id(module),
+            module.training,
+            id(vars(module).get("forward")),
+            *(len(getattr(module, of)) for of in HOOKS),
+        )
         for name, module in network.named_modules()
     ]
     normalised = [network.get_buffer(name).tolist() for name in ("mean", "std")]
@@ -62,8 +68,16 @@ def examine(job: Job, x: Images, target: Targets, ids: list[str], maps: Images, 
         network.forward_passes, network.backward_passes = passes
         return made.detach().nan_to_num(0, 0, 0)
 
-    everywhere, bound = by_itself(len(ids)), ROUNDING.get(x.device.type, AMPLIFIED)
-    _alike(name, "map", ids[0], maps[0], everywhere, by_itself(1), bound * float(maps[0].norm()))
+    everywhere, alone = by_itself(len(ids)), by_itself(1)
+    bound = ROUNDING.get(x.device.type, AMPLIFIED) * float(maps[0].norm())
+    _alike(name, "map", ids[0], maps[0], everywhere, alone, bound)
+    with other_streams():
+        drawn = by_itself(1)
+    if _far(drawn[0], alone[0], bound):
+        raise UserError(
+            f"{name} draws from a global random generator, which it puts back: let it take a fourth argument rng, and draw "
+            "rng.normal(3, 8) for [B, 3, 8], or rng.uniform."
+        )
 
 
 def unmixed(

@@ -18,11 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.exact import keeps_apart
 from bench.rng import Rng
 from bench.store import code
 from bench.text import a_kind, one_line
 from bench.types import Images, Targets
 
+AUTOCAST = ("cpu", "cuda")  # devices on which torch computes in half precision if it is told to
+OTHER = 20_261  # a seed that nobody's generator has by chance
 DRAWING = ("beartype",)  # checks of types that draw from Python's generator which of many items they look at
 
 
@@ -97,6 +100,8 @@ def held(name: str, code: Callable, instead: str) -> Iterator[None]:
     if changed := [what for what, value in _modes().items() if value != modes[what]]:
         torch.set_grad_enabled(bool(modes["grad mode"]))
         torch.set_default_dtype(modes["default dtype"])  # type: ignore[arg-type]
+        for device in AUTOCAST:
+            torch.set_autocast_enabled(device, bool(modes[f"autocast on {device}"]))
         raise UserError(
             f"{name} leaves torch's {changed[0]} changed: let it put it back, as `with torch.no_grad():` does."
         )
@@ -132,7 +137,7 @@ def _modes() -> dict[str, object]:
         "default dtype": torch.get_default_dtype(),
         "default device": torch.get_default_device(),
         "number of threads": torch.get_num_threads(),
-    }
+    } | {f"autocast on {device}": torch.is_autocast_enabled(device) for device in AUTOCAST}
 
 
 def _streams() -> list[np.ndarray]:
@@ -148,13 +153,33 @@ def _streams() -> list[np.ndarray]:
     ]
 
 
+@contextmanager
+def other_streams() -> Iterator[None]:
+    """The global random generators at another state, within."""
+    used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: TID251 (put back)
+    with torch.random.fork_rng(devices=used):
+        torch.manual_seed(OTHER)  # noqa: TID251 (of nobody's draws)
+        np.random.seed(OTHER)  # noqa: TID251 (of nobody's draws)
+        random.seed(OTHER)
+        try:
+            yield
+        finally:
+            np.random.set_state(of_numpy)  # noqa: TID251 (as it was)
+            random.setstate(of_python)
+
+
 def _shaped(maps: Any, x: Images, name: str) -> Images:
     """UserError: they are no maps of these images."""
-    if isinstance(maps, np.ndarray) and maps.dtype.kind in "fiub":
+    if isinstance(maps, np.ndarray) and maps.dtype.kind in "fiub" and not isinstance(maps, np.ma.MaskedArray):
         maps = torch.from_numpy(np.array(maps, maps.dtype.newbyteorder("=")))
     if not isinstance(maps, Tensor) or maps.is_complex() or maps.layout is not torch.strided:
         raise UserError(f"{name} returned {called(maps)}: expected maps, a real tensor {list(x.shape)}.")
-    maps = maps.detach().to(x.device, x.dtype)
+    given, maps = maps.detach(), maps.detach().to(x.device, x.dtype)
+    if not all(keeps_apart(one, x.dtype) for one in given):
+        raise UserError(
+            f"{name} returned {called(given)} most of whose values are one in {x.dtype}: take off what they share."
+        )
     if maps.shape == (len(x), *x.shape[2:]):
         maps = maps[:, None]
     if maps.shape not in (x.shape, (len(x), 1, *x.shape[2:])):

@@ -20,6 +20,7 @@ from bench.networks.network import Network, open_network
 from bench.rng import Rng
 from bench.running import compute
 from bench.running.colour import confusion_colour
+from bench.running.guests import AUTOCAST
 from bench.running.post import build_method
 from bench.seeds import Seeds
 from bench.store import records
@@ -167,12 +168,26 @@ class Job:
         records.write(self._record(metric), record, self.config.overrides, device, {"torch": str(torch.__version__)})
 
 
+def as_torch_starts() -> None:
+    """UserError: a script has changed what torch computes in."""
+    if torch.get_default_dtype() is not torch.float32:
+        raise UserError(
+            f"torch's default dtype is {torch.get_default_dtype()}: set it back to torch.float32; compute.precision=fp64 "
+            "computes in float64."
+        )
+    if any(torch.is_autocast_enabled(device) for device in AUTOCAST):
+        raise UserError(
+            "torch.autocast is on: call this outside of it; compute.precision=bf16 scores in half precision."
+        )
+
+
 def open_job(config: Config, given: Given | None = None) -> Job:
     """Build everything that `config` names, but for what is given, and say in one sentence what is wrong with it."""
     given = given or Given()
     cfg = config.cfg
     results = Path(cfg.paths.results)
     writable(results)
+    as_torch_starts()
     compute.find_device(cfg.compute.device, cfg.compute.precision)  # before anything costly
     network = given.network or open_network(cfg.model)
     classes, warnings = examine(network, cfg.compute.allow_chance)

@@ -55,6 +55,9 @@ def synchronise(path: Path) -> None:
 
 def writable(folder: Path) -> None:
     """UserError: nothing can be written there. Makes nothing."""
+    for part in ("rows", "runs", "attributions"):
+        if os.path.lexists(folder / part) and not (folder / part).is_dir():
+            raise UserError(f"paths.results={folder}: {folder / part} is no folder; name another folder.")
     there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
     try:
         with tempfile.TemporaryFile(dir=there):
