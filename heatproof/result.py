@@ -82,6 +82,8 @@ class Result:
 
         metric: of this one alone.  confidence: all, or the images below (`low`) or above (`high`) report.threshold.
         """
+        if confidence not in ("all", "low", "high"):
+            raise UserError(f"confidence={confidence!r}: expected all, low or high.")
         chosen = [
             table for table in self.document.tables if table.of and table.of[3] == confidence and not table.folded
         ]

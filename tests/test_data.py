@@ -205,7 +205,12 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 def test_labels_are_found_by_file_or_id_and_may_be_missing(tmp_path):
     made.folder(tmp_path, ["a.png", "b/c.png", "d.png", "e.png"])
-    for key, rows in (("file", ["a.png,3", "b/c.png,0", "d.png,"]), ("id", ["a,3", "b__c,0", "gone,7"])):
+    spaced = ["./a.png,3", " b/c.png , 0", "d.png,"]
+    for key, rows in (
+        ("file", ["a.png,3", "b/c.png,0", "d.png,"]),
+        ("id", ["a,3", "b__c,0", "gone,7"]),
+        ("file", spaced),
+    ):
         (tmp_path / "labels.csv").write_text("\n".join([f"{key},label", *rows]), encoding="utf-8-sig")
         source = folder(str(tmp_path), SMALL)
         assert [source.load(id).label for id in source.ids] == [3, 0, None, None]
@@ -219,7 +224,7 @@ def test_labels_are_found_by_file_or_id_and_may_be_missing(tmp_path):
         ("file,label\na.png,-1", "line 2: label '-1'"),
         ("file,label\na.png,1\na.png,2", "line 3: a.png has another label"),
         ("file,label\na.png", "line 2: expected 2 columns"),
-        ("file,label\n./a.png,1\nb.png,2", "names none of the images: it says './a.png', an image is 'a.png'"),
+        ("file,label\nx/a.png,1\nb.png,2", "names none of the images: it says 'x/a.png', an image is 'a.png'"),
         ("file,label\na,b.png,1", "line 2: expected 2 columns"),
     ],
 )

@@ -549,6 +549,14 @@ def test_what_comes_one_by_one_or_by_name_is_as_good(cnn):
     assert result.methods == ["sm", "random"]
 
 
+def test_a_table_of_a_split_that_there_is_not_names_those_that_there_are(pictures):
+    result = heatproof.evaluate("tiny", pictures, ["sm"], progress=False)
+    with pytest.raises(UserError, match="confidence='mid': expected all, low or high"):
+        result.table(confidence="mid")
+    with pytest.raises(UserError, match="metric='kl': expected one of unified"):
+        result.panel(0, "kl")
+
+
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [

@@ -37,7 +37,7 @@ def read_labels(table: Path, names: Mapping[str, str], *, whole: bool = True) ->
             label = label.strip()
             if label and not (label.isdecimal() and len(label) < 10):
                 raise UserError(f"{where}: label {label!r} is not a class index (0, 1, 2, …)")
-            id = ids.get(composed(name))
+            id = ids.get(composed(name), ids.get(composed(name.strip().removeprefix("./"))))
             known, stranger = known or id is not None, name if stranger is None else stranger
             if id is not None and label and labels.setdefault(id, int(label)) != int(label):
                 raise UserError(f"{where}: {name} has another label on an earlier line")

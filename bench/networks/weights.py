@@ -47,7 +47,9 @@ def load(net: nn.Module, weights: str, name: str) -> Path | None:
 def read_weights(file: Path) -> State:
     """A state dict from a .safetensors file or from torch's format, never running code from the file."""
     if not file.is_file():
-        raise UserError(f"There is no weight file {file}.")
+        raise UserError(
+            f"{file} is a folder; name a file in it." if file.is_dir() else f"There is no weight file {file}."
+        )
     if said := _no_weights(file):
         raise UserError(f"{file} is {said}")
     try:
@@ -56,7 +58,8 @@ def read_weights(file: Path) -> State:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # by where it is broken, or of what else it is
         objects = isinstance(error, pickle.UnpicklingError)
-        why = "it holds Python objects, which are not run" if objects else first_line(error)
+        words = "torch cannot read it" if isinstance(error, LookupError) else first_line(error)
+        why = "it holds Python objects, which are not run" if objects else words
         raise UserError(
             f"{file} is not a file of plain tensors ({why}); save the network's state_dict, best as .safetensors."
         ) from error
