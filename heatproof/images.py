@@ -96,7 +96,7 @@ def _objects(images: Mapping | Sequence | Tensor | np.ndarray, labels: Any) -> I
     collection = _collection(there) if named else None  # a name says nothing of the image
     source = functools.partial(GivenImages, there, known, collection=collection)
     settings = {"_target_": "bench.images.given.given"}
-    return Images("given", settings, ids, lambda preprocessing: source(preprocessing=preprocessing))
+    return Images("given", settings, ids, source)
 
 
 def _collection(images: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import pickle
 import shutil
 import subprocess
 import sys
@@ -547,6 +548,11 @@ def test_what_comes_one_by_one_or_by_name_is_as_good(cnn):
     pd.testing.assert_frame_equal(first, heatproof.score(cnn, images, {"b": maps[1], "a": maps[0]}, **of))
     result = heatproof.evaluate(cnn, images, (name for name in ("sm", "random")), **of)
     assert result.methods == ["sm", "random"]
+
+
+def test_a_result_can_be_pickled():
+    result = heatproof.evaluate("tiny", torch.rand(2, 3, 64, 64), ["sm"], progress=False)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(result)).table(), result.table())
 
 
 def test_a_table_of_a_split_that_there_is_not_names_those_that_there_are(pictures):
