@@ -6,6 +6,7 @@ Pictures on disk are `data=folder`, with the ids that they have there: the run i
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def _folder(place: Path) -> dict[str, Any]:
 def _files(paths: list[Path]) -> Images:
     for path in paths:
         if not path.is_file():
-            raise UserError(f"there is no file {path}.")
+            fetched = " Nothing is fetched: download it first." if re.match(r"\w+:/", str(path)) else ""
+            raise UserError(f"there is no file {path}.{fetched}")
     paths = [path.absolute() for path in paths]
     base = Path(os.path.commonpath([path.parent for path in paths]))
     ids = [id_of(path, base) for path in paths]

@@ -107,6 +107,8 @@ def test_a_key_that_nobody_takes_is_refused(override):
         ("experiment=la_tabel1", "Did you mean la_table1"),
         ("data=imagenett", "Did you mean imagenet?"),
         ("experiment=null", "experiment=null: there is no such experiment."),
+        ("model=/tmp/net.pt", "expected a name, not a path. The weights of a network are model.weights=/tmp/net.pt."),
+        ("method=../sm", "method=../sm: expected a name, not a path. `heatproof list methods` has them all."),
     ],
 )
 def test_a_name_that_nobody_has_is_a_sentence(override, said):

@@ -444,6 +444,8 @@ def test_a_method_that_draws_from_its_stream_draws_as_ours_do(cnn, pictures):
         (PLAIN, torch.rand(1, 3, 32, 32) > 0.5, "is of torch.bool"),
         (PLAIN, torch.rand(1, 3, 32, 30), r"a tensor \[3, 32, 30\]; the network takes \[3, 32, 32\]"),
         (PLAIN, torch.rand(3, 32, 32), r"one image alone is image\[None\]"),
+        (PLAIN, ["https://x.org/a.png"], "there is no file https:/x.org/a.png. Nothing is fetched"),
+        (PLAIN, (np.ones((1, 3, 64, 64)) * 65535).astype("uint16"), "is of torch.uint16 up to 65535"),
         (PLAIN, ["nowhere.png"], "there is no file nowhere.png"),
         (PLAIN, [], "there are no images"),
         (PLAIN, [object()], "expected a picture"),

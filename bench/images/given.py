@@ -109,6 +109,8 @@ def _pixels(image: Any, id: str) -> Tensor | Image.Image:
         raise UserError(f"image {id} is of shape {list(image.shape)}: expected [3, H, W]{alone}.")
     if image.dtype is torch.bool or image.is_complex():
         raise UserError(f"image {id} is of {image.dtype}: expected pixels in [0, 1], or whole numbers to 255.")
+    if not image.is_floating_point() and (most := int(image.long().max())) > 255:
+        raise UserError(f"image {id} is of {image.dtype} up to {most}: expected whole numbers to 255, or [0, 1].")
     pixels = image.detach().cpu().float() / (1 if image.is_floating_point() else 255)
     if not (pixels.isfinite().all() and pixels.min() >= 0 and pixels.max() <= 1):
         raise UserError(
