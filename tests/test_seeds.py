@@ -48,6 +48,11 @@ def test_runs_are_told_apart_by_the_seeds_that_differ(tmp_path):
     assert told("seed=0", "seed=0 image_seed=1") == ["images=0", "images=1"]
 
 
+def test_a_run_without_what_the_others_have_says_so(tmp_path):
+    runs = [small_job(tmp_path, *FAST, f"method.post=[{post}]").identity("unified") for post in ("", "abs", "abs,pool")]
+    assert [*differences(dict(enumerate(runs))).values()] == ["post=none", "post=abs", "post=abs+pool"]
+
+
 def test_the_seed_of_classes_picks_the_classes_and_that_of_images_the_images(tmp_path):
     def picked(*overrides):
         return small_job(tmp_path, *FAST, "data.limit=null", "data.sample=5", *overrides)

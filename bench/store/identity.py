@@ -108,7 +108,9 @@ class Identity:
 
 
 def differences(identities: Mapping[str, Identity]) -> dict[str, str]:
-    """{run_id: the settings in which it differs from the others}, such as "steps=5"; else the start of its id."""
+    """{run_id: the settings in which it differs from the others}, such as "steps=5", or "post=none" where the others have it;
+    else the start of its id.
+    """
     flat = {run_id: one.flat() for run_id, one in identities.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
     differing = [key for key in keys if len({_valued(values, key) for values in flat.values()}) > 1]
@@ -118,6 +120,7 @@ def differences(identities: Mapping[str, Identity]) -> dict[str, str]:
         )
         for run_id, values in flat.items()
     }
+    told = {i: label or ", ".join(f"{key.split('.')[-1]}=none" for key in differing) for i, label in told.items()}
     unique = len(set(told.values())) == len(told) and all(told.values())
     return told if unique else {i: f"{label}, {i[:8]}".removeprefix(", ") for i, label in told.items()}
 
