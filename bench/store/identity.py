@@ -108,8 +108,8 @@ class Identity:
 
 
 def differences(identities: Mapping[str, Identity]) -> dict[str, str]:
-    """{run_id: the settings in which it differs from the others}, such as "steps=5", or "post=none" where the others have it;
-    else the start of its id.
+    """{run_id: the settings in which it differs from the others}, such as "steps=5", or "post=none" where others have
+    it; else the start of its id.
     """
     flat = {run_id: one.flat() for run_id, one in identities.items()}
     keys = list(dict.fromkeys(key for values in flat.values() for key in values))
