@@ -62,9 +62,9 @@ def unmistaken(choices: Mapping[str, str | None], metrics: Iterable[str]) -> Non
 
 def named(group: str, value: str) -> None:
     """UserError: a name that no file of this group has.  value: as typed; what is more than names is left to Hydra."""
-    if re.fullmatch(r"[\w./~-]*[./][\w./~-]*", value) and not ("." not in value and file(group, value).exists()):
-        weights = f" The weights of a network are model.weights={value}." if group == "model" else ""
-        raise UserError(f"{group}={value}: expected a name, not a path.{weights or SEE.get(group, '')}")
+    if re.fullmatch(r"[\w./~-]*[./][\w./~-]*", value) and ("." in value or not file(group, value).exists()):
+        meant = f" The weights of a network are model.weights={value}." if group == "model" else SEE.get(group, "")
+        raise UserError(f"{group}={value}: expected a name, not a path.{meant}")
     if not re.fullmatch(r"\[?[\w, -]+\]?", value):
         return
     for name in (word.strip() for word in value.strip("[]").split(",")):

@@ -144,7 +144,8 @@ def launch(main: Callable) -> None:
         given = sys.argv[1 + len(flags) :]
         overrides = [word for word in given if word not in HELP]
         if not any(word.startswith("-") for word in overrides):  # of Hydra's, which may take a word without =
-            first = _first_cell(_settings(overrides)) if flags else _settings(overrides)
+            _all_set_something(overrides)
+            first = _first_cell(overrides) if flags else overrides
             if first is not None:
                 composed(first)
                 if overrides != given:  # Hydra's help, which is of one run
@@ -157,12 +158,11 @@ def launch(main: Callable) -> None:
         sys.exit(130)
 
 
-def _settings(words: list[str]) -> list[str]:
-    """These. UserError: one sets nothing."""
+def _all_set_something(words: list[str]) -> None:
+    """UserError: one does not."""
     for word in words:
         if "=" not in word and not word.startswith("~"):
             raise UserError(f"{word}: expected KEY=VALUE, such as method=ig.")
-    return words
 
 
 def _first_cell(words: list[str]) -> list[str] | None:

@@ -8,8 +8,10 @@ and on how much was drawn before, never on batch mates, batch size, shard or ord
 
 import hashlib
 import math
+import random  # noqa: TID251 (others draw from it)
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -163,3 +165,21 @@ def _halves(words: Tensor) -> Sequence[Tensor]:
 def _signed(word: int) -> int:
     """The int64 with these 64 bits."""
     return word - (1 << 64) if word >> 63 else word
+
+
+@contextmanager
+def global_streams(seed: int, devices: Sequence[torch.device] = ()) -> Iterator[None]:
+    """Inside, the global generators of torch, NumPy and Python, which only others' code draws from, run from this seed;
+    afterwards they are as they were.
+
+    devices: those whose generator is put back besides the CPU's.
+    """
+    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: TID251
+    with torch.random.fork_rng(devices=[device for device in devices if device.type == "cuda"]):
+        try:
+            for start in (torch.manual_seed, np.random.seed, random.seed):  # noqa: TID251
+                start(seed)
+            yield
+        finally:
+            np.random.set_state(of_numpy)  # noqa: TID251
+            random.setstate(of_python)

@@ -92,7 +92,7 @@ class Measured:
         found = []
         for model, column in part.groupby("model", sort=False):
             scores = column.pivot(index="image", columns="label", values="value")
-            scores = scores[max(comparable(scores, dict.fromkeys(scores, {})), key=len)].dropna()
+            scores = scores[max(comparable(scores), key=len)].dropna()
             if scores.empty:
                 continue
             scores = scores[[label for label in dict.fromkeys(column["label"]) if label in scores]]

@@ -109,10 +109,10 @@ def _pixels(image: Any, id: str) -> Tensor | Image.Image:
         raise UserError(f"image {id} is of shape {list(image.shape)}: expected [3, H, W]{alone}.")
     if image.dtype is torch.bool or image.is_complex():
         raise UserError(f"image {id} is of {image.dtype}: expected pixels in [0, 1], or whole numbers to 255.")
-    if not image.is_floating_point() and (most := int(image.long().max())) > 255:
-        raise UserError(f"image {id} is of {image.dtype} up to {most}: expected whole numbers to 255, or [0, 1].")
     pixels = image.detach().cpu().float() / (1 if image.is_floating_point() else 255)
     if not (pixels.isfinite().all() and pixels.min() >= 0 and pixels.max() <= 1):
+        if not image.is_floating_point() and (most := int(image.long().max())) > 255:
+            raise UserError(f"image {id} is of {image.dtype} up to {most}: expected whole numbers to 255, or [0, 1].")
         raise UserError(
             f"image {id} has values from {pixels.min():.3g} to {pixels.max():.3g}: expected pixels in [0, 1], not yet "
             "normalised; the network's mean and std are applied to them."

@@ -1,18 +1,17 @@
 """Weights: from a file into a network, and in words where they do not fit."""
 
 import pickle
-import random  # noqa: TID251
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.rng import global_streams
 from bench.text import plural
 
 DOWNLOAD_ERRORS = (OSError, RuntimeError, ValueError)  # no route, no such file, a checksum that does not hold
@@ -23,16 +22,9 @@ State = Mapping[str, Tensor]
 
 def seeded(build: Callable[[], nn.Module]) -> nn.Module:
     """Random weights, the same ones every time, whichever generator draws them; the global streams stay as they are."""
-    plain, numpy = random.getstate(), np.random.get_state()  # noqa: TID251  initial weights are no draw of a run
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with global_streams(0), warnings.catch_warnings():  # initial weights are no draw of a run
         warnings.filterwarnings("ignore", message="The default weight initialization")  # of weights soon replaced
-        for seed in (torch.manual_seed, np.random.seed, random.seed):  # noqa: TID251
-            seed(0)
-        try:
-            return build()
-        finally:
-            random.setstate(plain)
-            np.random.set_state(numpy)  # noqa: TID251
+        return build()
 
 
 def load(net: nn.Module, weights: str, name: str) -> Path | None:

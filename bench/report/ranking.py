@@ -41,8 +41,7 @@ def beside(
             if there.empty or measured.empty or model in there or model in published.impossible(paper, table):
                 continue
             of_all = means.side_by_side(images, measured, quantity, kind, confidence, threshold)
-            groups = significance.comparable(of_all, dict.fromkeys(of_all, {}))
-            group = max(groups, key=lambda group: len(_ranked(of_all[group], there)))
+            group = max(significance.comparable(of_all), key=lambda group: len(there.index.intersection(group)))
             scores = of_all[group].dropna()
             if len(scores):
                 heading = f"Ranks by {in_words(kind)}: {title(*key, threshold)}"

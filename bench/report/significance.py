@@ -96,11 +96,12 @@ def compare(
     return numbers.assign(standing=standings), footers
 
 
-def comparable(scores: pd.DataFrame, under: Mapping[object, Mapping[str, str]]) -> list[list]:
+def comparable(scores: pd.DataFrame, under: Mapping[object, Mapping[str, str]] | None = None) -> list[list]:
     """Rows in groups, each of one set of conditions and with at least half of its largest row's images in common.
 
-    scores: a column per row, by image, NaN where it has none. under: {row: its conditions}.
+    scores: a column per row, by image, NaN where it has none. under: {row: its conditions}; None: all are the same.
     """
+    under = dict.fromkeys(scores, {}) if under is None else under
     there = _there(scores)
     if len(scores) and all(mask.all() for mask in there.values()) and _alike(under[k] for k in scores):
         return [list(scores)]  # as is usual, and found at once

@@ -12,7 +12,8 @@ from torch import Tensor
 from bench.errors import UserError
 from bench.networks.layers import HOOKS
 from bench.notes import listening
-from bench.running.guests import Guest, called, other_streams
+from bench.rng import global_streams
+from bench.running.guests import FROM_STREAMS, Guest, called
 from bench.running.job import Job
 from bench.running.post import Processed
 from bench.store.parts import CURVES
@@ -21,6 +22,7 @@ from metrics.batch import MapBatch
 from metrics.quantities import NUMBERS
 
 ROUNDING = {"cpu": 1e-3}  # of a map's length, that other images in the batch may change by rounding
+OTHER = 20_261  # a seed that nobody's generator has by chance
 BEYOND = 1e30  # stands for what is no number
 AMPLIFIED = 0.05  # on a GPU, which adds up in any order: a step along a sign makes much of little
 
@@ -71,13 +73,10 @@ def examine(job: Job, x: Images, target: Targets, ids: list[str], maps: Images, 
     everywhere, alone = by_itself(len(ids)), by_itself(1)
     bound = ROUNDING.get(x.device.type, AMPLIFIED) * float(maps[0].norm())
     _alike(name, "map", ids[0], maps[0], everywhere, alone, bound)
-    with other_streams():
+    with global_streams(OTHER, [x.device]):
         drawn = by_itself(1)
     if _far(drawn[0], alone[0], bound):
-        raise UserError(
-            f"{name} draws from a global random generator, which it puts back: let it take a fourth argument rng, and draw "
-            "rng.normal(3, 8) for [B, 3, 8], or rng.uniform."
-        )
+        raise UserError(f"{name} draws from a global random generator, which it puts back: let it {FROM_STREAMS}.")
 
 
 def unmixed(

@@ -25,7 +25,7 @@ from bench.text import a_kind, one_line
 from bench.types import Images, Targets
 
 AUTOCAST = ("cpu", "cuda")  # devices on which torch computes in half precision if it is told to
-OTHER = 20_261  # a seed that nobody's generator has by chance
+FROM_STREAMS = "take a fourth argument rng, and draw rng.normal(3, 8) for [B, 3, 8], or rng.uniform"
 DRAWING = ("beartype",)  # checks of types that draw from Python's generator which of many items they look at
 
 
@@ -49,8 +49,7 @@ class Guest:
         return _takes_streams(self.func, self.keywords, self.name)
 
     def __call__(self, model: nn.Module, x: Images, target: Targets, rng: Rng) -> Images:
-        take = "take a fourth argument rng, and draw rng.normal(3, 8) for [B, 3, 8], or rng.uniform"
-        with held(self.name, self.func, take):
+        with held(self.name, self.func, FROM_STREAMS):
             maps = self.method(model, x.clone(), target.clone(), *([rng] if self._draws else []))
             return _shaped(maps, x, self.name)
 
@@ -151,22 +150,6 @@ def _streams() -> list[np.ndarray]:
         *([] if any(name in sys.modules for name in DRAWING) else [np.asarray(random.getstate()[1])]),
         *cuda,
     ]
-
-
-@contextmanager
-def other_streams() -> Iterator[None]:
-    """The global random generators at another state, within."""
-    used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    of_numpy, of_python = np.random.get_state(), random.getstate()  # noqa: TID251 (put back)
-    with torch.random.fork_rng(devices=used):
-        torch.manual_seed(OTHER)  # noqa: TID251 (of nobody's draws)
-        np.random.seed(OTHER)  # noqa: TID251 (of nobody's draws)
-        random.seed(OTHER)
-        try:
-            yield
-        finally:
-            np.random.set_state(of_numpy)  # noqa: TID251 (as it was)
-            random.setstate(of_python)
 
 
 def _shaped(maps: Any, x: Images, name: str) -> Images:

@@ -106,9 +106,10 @@ def load_rows(results: Path, more: Sequence[str] = ()) -> pd.DataFrame:
         return pd.DataFrame(columns=[*SCALARS, *more, *PARTITIONS])
     rows = _read(folder, columns=[*SCALARS, *more, *PARTITIONS]).to_pandas()
     rows = rows.sort_values(["run_id", "image_id", *ORDER], kind="stable")
-    _told_apart(rows[rows.duplicated(["run_id", "image_id"], keep=False) & (rows["status"] == "ok")])
-    rows = rows.drop_duplicates(["run_id", "image_id"], keep="last")
-    return rows.reset_index(drop=True)
+    passed_over = rows.duplicated(["run_id", "image_id"], keep="last")
+    if passed_over.any():
+        _told_apart(rows[rows.duplicated(["run_id", "image_id"], keep=False) & (rows["status"] == "ok")])
+    return rows[~passed_over].reset_index(drop=True)
 
 
 def _told_apart(twice: pd.DataFrame) -> None:

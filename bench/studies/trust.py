@@ -136,8 +136,8 @@ def claims(ranked: list[Ranked], pairs: list[list[str]]) -> pd.DataFrame:
     """
     lines, again = [], repeated(ranked)
     for quantity in QUANTITIES:
+        base = next((variant.means(quantity) for variant in ranked if variant.name == BASE), None)
         for first, second in pairs:
-            base = next((variant.means(quantity) for variant in ranked if variant.name == BASE), None)
             for variant in ranked:
                 scores = variant.scores[quantity]
                 if {first, second} <= set(scores):

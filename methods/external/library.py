@@ -1,16 +1,14 @@
 """What other libraries need that our own methods do not: to be there, and to draw from a stream of the image's own."""
 
 import importlib
-import random  # noqa: TID251  its state is set and put back
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-import numpy as np  # its global state, which libraries draw from
 import torch
 
 from bench.errors import UserError, did_you_mean
-from bench.rng import Rng
+from bench.rng import Rng, global_streams
 
 
 def required(module: str, install: str) -> ModuleType:
@@ -33,14 +31,5 @@ def member(module: ModuleType, name: str) -> type:
 @contextmanager
 def own_stream(rng: Rng, device: torch.device) -> Iterator[None]:
     """Inside, the global generators of torch, NumPy and Python run from the stream of the one image of `rng`."""
-    seed = int(rng.integers(2**32))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: TID251
-        try:
-            torch.manual_seed(seed)  # noqa: TID251
-            np.random.seed(seed)  # noqa: TID251
-            random.seed(seed)  # noqa: TID251
-            yield
-        finally:
-            np.random.set_state(numpy_state)  # noqa: TID251
-            random.setstate(python_state)  # noqa: TID251
+    with global_streams(int(rng.integers(2**32)), [device]):
+        yield
